@@ -1,0 +1,115 @@
+"""``mcp-host doctor``: what is wrong with a vault, file by file, each with a fix."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+from anyio import to_thread
+
+from argosy_core.errors import ArgosyError
+from argosy_core.fleet import packaged
+from argosy_core.storage.files.store import FileStore
+from argosy_core.types import Role
+from argosy_core.views.agents import list_agents
+from argosy_core.views.vault_reader import VaultReader
+from argosy_host.cli.options import json_option, print_json, store_option, vault_option
+from argosy_host.direct import call_in, opened
+from argosy_host.foreign import describe, named_servers
+from argosy_host.trust import Approvals, state_folder
+
+Finding = dict[str, Any]
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@vault_option
+@store_option
+@json_option
+def doctor(vault: Path, store: str, as_json: bool) -> None:
+    """Check a vault and everything that would run on it. Changes nothing. Exit code 1 when something fails."""
+    findings = anyio.run(functools.partial(examine, vault, store))
+    worst = "fail" if any(f["status"] == "fail" for f in findings) else "ok"
+    if as_json:
+        print_json({"ok": worst == "ok", "findings": findings})
+    else:
+        _show(findings)
+    sys.exit(0 if worst == "ok" else 1)
+
+
+async def examine(vault: Path, store: str) -> list[Finding]:
+    """What every server's doctor and the host's own checks find."""
+    async with opened(vault, store) as found:
+        agents = await to_thread.run_sync(list_agents, VaultReader(found.vault))
+        findings: list[Finding] = []
+        for agent in agents or [None]:
+            for server in packaged().servers:
+                findings += await _ask(found, server.name, agent)
+        findings += await to_thread.run_sync(_host_checks, found, agents)
+    # Servers report what belongs to the whole fleet once for each agent.
+    unique = {tuple(sorted((k, str(v)) for k, v in f.items())): f for f in findings}
+    return list(unique.values())
+
+
+async def _ask(store: FileStore, server: str, agent: str | None) -> list[Finding]:
+    try:
+        outcome = await call_in(store, server, f"{server}_doctor", {}, agent=agent, role=Role.OPERATOR)
+    except ArgosyError as error:
+        return [_finding("fail", server, str(error))]
+    if outcome.is_error or outcome.structured is None:
+        return [_finding("fail", server, outcome.text)]
+    return [{"server": server, "agent": agent, **finding} for finding in outcome.structured["findings"]]
+
+
+def _host_checks(store: FileStore, agents: list[str]) -> list[Finding]:
+    reader = VaultReader(store.vault)
+    found: list[Finding] = []
+    if not agents:
+        found.append(_finding("fail", "agents", "the vault holds no agent", fix="mcp-host init makes a vault with one"))
+    for agent in agents:
+        try:
+            servers = named_servers(reader, agent)
+        except ArgosyError as error:
+            found.append(_finding("fail", "mcp", str(error), file=f"{agent}/mcp.md"))
+            continue
+        found += [
+            _finding(
+                "warn",
+                "mcp",
+                f"{server.name} is off: it would run `{describe(server)}`",
+                file=f"{agent}/mcp.md",
+                fix=f"mcp-host approve {server.name} turns it on",
+            )
+            for server in servers
+            if not Approvals(state_folder()).allows(store.vault.root, server.digest)
+        ]
+    return found
+
+
+def _finding(status: str, check: str, message: str, *, file: str | None = None, fix: str | None = None) -> Finding:
+    return {
+        "server": "host",
+        "agent": None,
+        "status": status,
+        "check": check,
+        "message": message,
+        "file": file,
+        "line": None,
+        "fix": fix,
+    }
+
+
+def _show(findings: list[Finding]) -> None:
+    order = {"fail": 0, "warn": 1, "pass": 2}
+    for finding in sorted(findings, key=lambda f: (f["file"] or "", order[f["status"]], f["check"])):
+        place = f"{finding['file']}:{finding['line'] or 1}: " if finding["file"] else ""
+        label = click.style(f"{finding['status'].upper():4}", fg=COLOURS[finding["status"]])
+        click.echo(f"{label} {finding['server']}: {place}{finding['message']}")
+        if finding["fix"] and finding["status"] != "pass":
+            click.echo(f"       → {finding['fix']}")
+    counts = {status: sum(f["status"] == status for f in findings) for status in order}
+    click.echo(f"{counts['fail']} failed, {counts['warn']} to look at, {counts['pass']} fine")

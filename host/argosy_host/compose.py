@@ -1,0 +1,194 @@
+"""Composing servers: each entry of the registry becomes a connection, in process, over stdio or over a URL.
+
+The one module that loads the fleet's server packages (through their entry points). A server that does not start or does
+not answer is named in `Fleet.problems` with the tail of its stderr; the others go on.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+import anyio
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.types import Tool
+
+from argosy_core.errors import ArgosyError, NotFound, Unavailable
+from argosy_core.fleet import FleetServer
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.identity import RUN_META
+from argosy_core.serving.server import ArgosyServer
+from argosy_host.catalog import Catalog, ToolInfo
+from argosy_host.results import CallOutcome, outcome_of
+
+START_SECONDS = 20.0  # how long a server outside this process may take to answer first
+CALL_SECONDS = 60.0
+STDERR_TAIL_LINES = 5
+HOST_KEY_VARIABLE = "ARGOSY_HOST_KEY"
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Connected servers and their tools."""
+
+    clients: dict[str, Client] = field(default_factory=dict[str, Client])
+    catalog: Catalog = field(default_factory=Catalog)
+    problems: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
+    ) -> CallOutcome:
+        """Call *tool*. A failure of the tool is an outcome; Unavailable is raised when its server does not answer."""
+        info = self.catalog.get(tool)
+        if info is None:
+            raise NotFound(f"there is no tool {tool!r}", hint="mcp-host tools lists them")
+        # A run token is for our own servers only: a foreign one could act with it.
+        meta: Any = {RUN_META: token} if token and info.own else None
+        try:
+            result = await self.clients[info.server].call_tool(
+                info.remote_name, dict(arguments), read_timeout_seconds=timeout_seconds, meta=meta
+            )
+        except MCPError as exc:
+            raise Unavailable(f"{info.server} did not answer {tool}: {exc.message}", hint="try again") from exc
+        return outcome_of(result)
+
+
+def load_server(name: str, config: ServerConfig) -> ArgosyServer:
+    """Create the server *name* of the fleet. Raises NotFound when no package offers it."""
+    return _factory(name)(config)
+
+
+def _factory(name: str) -> Callable[[ServerConfig], ArgosyServer]:
+    found = entry_points(group="argosy.servers", name=name)
+    for entry in found:
+        factory: Callable[[ServerConfig], ArgosyServer] = entry.load()
+        return factory
+    try:  # a source tree that was not installed
+        module = import_module(f"argosy_{name}.server")
+    except ModuleNotFoundError as exc:
+        raise NotFound(f"there is no server {name!r}", hint="mcp-host serve --help lists the servers") from exc
+    created: Callable[[ServerConfig], ArgosyServer] = module.create
+    return created
+
+
+@asynccontextmanager
+async def compose(
+    servers: Sequence[FleetServer], config: ServerConfig, token: str | None = None
+) -> AsyncGenerator[Fleet]:
+    """Connect to *servers*, side by side, and list their tools; *token* is the run they are listed for."""
+    try:
+        async with _composed(servers, config, token) as fleet:
+            yield fleet
+    except BaseExceptionGroup as group:
+        # Task groups wrap what the caller's own block raised; callers want it as it was.
+        raise _first(group) from None
+
+
+@asynccontextmanager
+async def _composed(servers: Sequence[FleetServer], config: ServerConfig, token: str | None) -> AsyncGenerator[Fleet]:
+    fleet = Fleet()
+    stop = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        pending: list[anyio.Event] = []
+        for server in servers:
+            ready = anyio.Event()
+            pending.append(ready)
+            tasks.start_soon(_hold, fleet, server, config, token, ready, stop)
+        for ready in pending:
+            await ready.wait()
+        fleet.catalog.order([server.name for server in servers])
+        try:
+            yield fleet
+        finally:
+            stop.set()
+
+
+async def _hold(
+    fleet: Fleet, server: FleetServer, config: ServerConfig, token: str | None, ready: anyio.Event, stop: anyio.Event
+) -> None:
+    """Keep one connection open in its own task, so that one that breaks takes no other with it."""
+    connected = False
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        try:
+            with anyio.fail_after(START_SECONDS) as limit:
+                async with _connect(server, config, errors) as client:
+                    await _enlist(fleet, server, client, token)
+                    limit.deadline = float("inf")
+                    connected = True
+                    ready.set()
+                    await stop.wait()
+        except (Exception, BaseExceptionGroup) as exc:
+            fleet.problems[server.name] = _explain(exc, errors, connected)
+            fleet.catalog.drop(server.name)
+        finally:
+            ready.set()
+
+
+@asynccontextmanager
+async def _connect(server: FleetServer, config: ServerConfig, errors: Any) -> AsyncGenerator[Client]:
+    target: Any
+    if server.transport == "in_process":
+        client = Client(load_server(server.entry_point or server.name, config), mode="2026-07-28", cache=None)
+    else:
+        target = server.url if server.transport == "url" else stdio_client(_parameters(server, config), errlog=errors)
+        client = Client(target, cache=None, read_timeout_seconds=CALL_SECONDS)
+    async with client:
+        yield client
+
+
+def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParameters:
+    import os
+
+    env = {name: os.environ[name] for name in server.env if name in os.environ}
+    if not server.command:  # one of ours in a process of its own
+        if config.host_key is not None:
+            env[HOST_KEY_VARIABLE] = base64.b64encode(config.host_key).decode()
+        agent = ["--agent", config.agent] if config.agent else []
+        vault = str(config.store.vault.root)
+        # -P: a client's working folder must not put modules in front of ours.
+        arguments = ["-P", "-m", "argosy_host", "serve", server.name, "--vault", vault, *agent]
+        return StdioServerParameters(command=sys.executable, args=arguments, env=env, cwd=vault)
+    command, *arguments = server.command
+    return StdioServerParameters(command=command, args=arguments, env=env, cwd=str(config.store.vault.root))
+
+
+async def _enlist(fleet: Fleet, server: FleetServer, client: Client, token: str | None) -> None:
+    meta: Any = {RUN_META: token} if token and server.own else None
+    tools: list[Tool] = []
+    cursor: str | None = None
+    while True:
+        page = await client.list_tools(cursor=cursor, meta=meta)
+        tools += page.tools
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    version = client.server_info.version if client.server_info else ""
+    fleet.catalog.add([ToolInfo.of(server, tool, version) for tool in tools])
+    fleet.clients[server.name] = client
+
+
+def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
+    exc = _first(exc)
+    errors.seek(0)
+    tail = " | ".join(line.strip() for line in errors.readlines()[-STDERR_TAIL_LINES:] if line.strip())
+    if isinstance(exc, TimeoutError):
+        what = f"did not answer within {START_SECONDS:g} seconds"
+    elif isinstance(exc, ArgosyError):
+        what = str(exc)
+    else:
+        what = f"{'broke off' if connected else 'did not start'}: {str(exc) or type(exc).__name__}"
+    return f"{what} [{tail}]" if tail else what
+
+
+def _first(exc: BaseException) -> BaseException:
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return exc

@@ -1,0 +1,229 @@
+"""The loop: assemble, ask the model, pass its calls through the gate, until it has answered or a limit is reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import anyio
+from anyio import CancelScope
+
+from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError, BudgetExhausted, DeadlineExceeded, Unavailable
+from argosy_core.types import ActionClass
+from argosy_host.catalog import ToolInfo
+from argosy_host.gate import Gate
+from argosy_host.progress import Progress
+from argosy_host.providers.base import (
+    Citation,
+    Message,
+    Model,
+    ModelReply,
+    ModelRequest,
+    Segment,
+    ToolReturn,
+    ToolSpec,
+)
+from argosy_host.providers.prices import cost_usd
+from argosy_host.runs import Limits, Run, RunResult, RunStatus
+
+END_SECONDS = 15.0  # how long an interrupted run may take to write its end
+_CITED = re.compile(r"\[([^\[\]\n]{1,200})\]")
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the loop has come to so far."""
+
+    text: str = ""
+    citations: tuple[Citation, ...] = ()
+    status: RunStatus = "ok"
+    error: ArgosyError | None = None
+
+
+class Loop:
+    """One run of one model over one context."""
+
+    def __init__(
+        self,
+        run: Run,
+        model: Model,
+        system: Sequence[Segment],
+        tools: Sequence[ToolInfo],
+        *,
+        clock: Clock,
+        limits: Limits,
+        progress: Progress,
+    ) -> None:
+        self._run = run
+        self._model = model
+        self._system = system
+        self._tools = [_spec(tool) for tool in tools]
+        self._clock = clock
+        self._limits = limits
+        self._progress = progress
+        self._gate = Gate(run, clock, progress)
+        self._sources: dict[str, str] = {}
+        self._started = clock.monotonic()
+
+    async def execute(self, trigger: str = "manual") -> RunResult:
+        """Run to the end and leave the record, whatever happens.
+
+        Model and limit failures are in the result; an interruption is recorded and goes on to the caller. Raises
+        Unavailable when the log cannot be written: then there was no run.
+        """
+        await self._run.start(trigger)
+        answer = _Answer()
+        try:
+            with anyio.fail_after(self._limits.active_seconds):
+                await self._turns(answer)
+        except ArgosyError as error:
+            answer.status, answer.error = ("budget" if isinstance(error, BudgetExhausted) else "error"), error
+        except TimeoutError:
+            answer.status = "budget"
+            answer.error = DeadlineExceeded(
+                f"the run used up its {self._limits.active_seconds:g} seconds", hint="ask for less, or raise the limit"
+            )
+        except BaseException:
+            with CancelScope(shield=True), anyio.move_on_after(END_SECONDS):
+                await self._finish(_Answer(answer.text, status="interrupted"))
+            raise
+        await self._finish(answer)
+        return self._result(answer)
+
+    async def _turns(self, answer: _Answer) -> None:
+        messages = [Message("user", text=self._run.task)]
+        while True:
+            reply = await self._ask(messages)
+            answer.text = reply.text or answer.text
+            answer.citations = reply.citations or self._cited(answer.text)
+            if reply.stop == "refusal":
+                answer.status, answer.text = "blocked", reply.text or "The model refused this task."
+                return
+            messages.append(Message("assistant", text=reply.text, calls=reply.calls, native=reply.native))
+            if not reply.calls:
+                if reply.stop == "pause_turn":
+                    continue
+                return self._close(answer, reply)
+            returns = [await self._gate.call(call) for call in reply.calls]
+            self._remember(returns)
+            messages.append(Message("user", returns=tuple(returns)))
+            if self._run.questions:
+                answer.status = "deferred"
+                return
+
+    def _close(self, answer: _Answer, reply: ModelReply) -> None:
+        if reply.stop == "max_tokens":
+            self._progress.problem("the answer was cut at the model's output limit")
+
+    async def _ask(self, messages: Sequence[Message]) -> ModelReply:
+        self._check_limits()
+        self._run.iterations += 1
+        self._progress.thinking(self._run.iterations)
+        request = ModelRequest(
+            model=self._run.model,
+            system=self._system,
+            messages=messages,
+            tools=self._tools,
+            max_output_tokens=self._limits.output_tokens,
+            today=self._clock.now().date().isoformat(),
+        )
+        began = self._clock.monotonic()
+        reply = await self._model.complete(request, self._progress.text)
+        await self._settle(reply, (self._clock.monotonic() - began) * 1000)
+        return reply
+
+    def _check_limits(self) -> None:
+        if self._run.iterations >= self._limits.iterations:
+            raise BudgetExhausted(
+                f"the run used up its {self._limits.iterations} turns", hint="ask for less, or raise the limit"
+            )
+        used = self._run.usage.input_tokens + self._run.usage.output_tokens
+        if used >= self._limits.tokens:
+            raise BudgetExhausted(
+                f"the run used {used} of its {self._limits.tokens} tokens", hint="ask for less, or raise the limit"
+            )
+
+    async def _settle(self, reply: ModelReply, milliseconds: float) -> None:
+        cost, estimated = cost_usd(reply.model or self._run.model, reply.usage)
+        self._run.usage += reply.usage
+        self._run.cost_usd += cost
+        self._run.cost_estimated |= estimated
+        self._progress.spent(self._run.usage.input_tokens, self._run.usage.output_tokens, self._run.cost_usd)
+        await self._run.log(
+            "model.call",
+            {
+                "primitive": "other",
+                "iteration": self._run.iterations,
+                "model": reply.model or self._run.model,
+                "input_tokens": reply.usage.input_tokens,
+                "output_tokens": reply.usage.output_tokens,
+                "cache_hit_tokens": reply.usage.cache_read,
+                "cache_miss_tokens": reply.usage.cache_write,
+                "cost_usd": round(cost, 6),
+                "cost_estimated_via_fallback": estimated or None,
+                "latency_ms": round(milliseconds, 1),
+                "stop": reply.stop,
+                "request_id": reply.request_id,
+            },
+        )
+
+    async def _finish(self, answer: _Answer) -> None:
+        elapsed = self._clock.monotonic() - self._started
+        summary = answer.error.message if answer.error else answer.text
+        try:
+            await self._run.end(answer.status, summary, elapsed, answer.error)
+        except ArgosyError as error:
+            self._progress.problem(f"the end of the run could not be logged: {error}")
+            answer.error = answer.error or Unavailable("the run's end is not in the log", hint="mcp-host doctor")
+            answer.status = "error"
+
+    def _result(self, answer: _Answer) -> RunResult:
+        run = self._run
+        return RunResult(
+            run=run.id,
+            agent=run.agent,
+            status=answer.status,
+            text=answer.text,
+            citations=answer.citations,
+            tools=tuple(run.tools),
+            usage=run.usage,
+            cost_usd=run.cost_usd,
+            model=run.model,
+            questions=tuple(run.questions),
+            error=answer.error,
+        )
+
+    # Citations: names in brackets that some tool returned with their resource
+
+    def _remember(self, returns: Iterable[ToolReturn]) -> None:
+        for result in returns:
+            if result.structured is not None:
+                self._sources.update(_named_uris(result.structured))
+
+    def _cited(self, text: str) -> tuple[Citation, ...]:
+        names = dict.fromkeys(name for name in _CITED.findall(text) if name in self._sources)
+        return tuple(Citation(name, self._sources[name]) for name in names)
+
+
+def _named_uris(value: Any) -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value)
+        uri = fields.get("uri")
+        for key in ("name", "day", "goal"):
+            name = fields.get(key)
+            if isinstance(uri, str) and isinstance(name, str):
+                yield name, uri
+        if isinstance(fields.get("why"), str) and isinstance(fields.get("name"), str) and uri is None:
+            yield fields["name"], f"memory://note/{fields['name']}"
+        for inner in fields.values():
+            yield from _named_uris(inner)
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _named_uris(inner)
+
+
+def _spec(tool: ToolInfo) -> ToolSpec:
+    return ToolSpec(tool.name, tool.description, tool.input_schema, tool.action_class is ActionClass.READ_ONLY)

@@ -1,0 +1,3 @@
+"""Models the loop can talk to."""
+
+from __future__ import annotations

@@ -1,0 +1,193 @@
+"""Everything a run needs, put together: vault, agent, servers, model, context."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from argosy_core.clock import Clock, SystemClock
+from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, Unavailable
+from argosy_core.fleet import FleetServer, load_registry
+from argosy_core.ids import Ids, SystemIds, new_run_id
+from argosy_core.serving.config import Profile, ServerConfig, open_store
+from argosy_core.serving.identity import RunTokens
+from argosy_core.types import Role
+from argosy_core.views.agents import AgentView, default_agent, list_agents, load_agent
+from argosy_core.views.assembly import assemble
+from argosy_core.views.reader import Reader
+from argosy_core.views.vault_reader import VaultReader
+from argosy_host.compose import Fleet, compose
+from argosy_host.foreign import approved_servers
+from argosy_host.loop import Loop
+from argosy_host.progress import Progress
+from argosy_host.providers.base import Model, Segment
+from argosy_host.runs import Limits, Run, RunResult
+from argosy_host.trust import Approvals, state_folder
+
+MAX_TASK_CHARS = 100_000
+NEEDED = ("log", "judge", "desk")  # without these nothing above reading may happen, so nothing runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What to run and where."""
+
+    vault: Path
+    agent: str
+    task: str
+    model: str | None = None
+    store: str = "files"
+    profile: Profile = "default"
+    limits: Limits = field(default_factory=Limits)
+    trigger: str = "manual"
+
+
+async def run_task(
+    options: RunOptions, progress: Progress, *, clock: Clock | None = None, ids: Ids | None = None
+) -> RunResult:
+    """Run one task of one agent to its end.
+
+    Raises NotFound (no such vault or agent), Unauthenticated (no usable key), Unavailable (a needed server is missing).
+    """
+    clock, ids = clock or SystemClock(), ids or SystemIds()
+    _check_task(options.task)
+    store = open_store(options.vault, options.store, clock=clock, ids=ids)
+    try:
+        reader = VaultReader(store.vault)
+        view = find_agent(reader, options.agent)
+        name, provider = choose_model(options.model, view)
+        _preload(provider)
+        tokens = RunTokens(clock)
+        run_id = new_run_id(clock, ids)
+        token = tokens.issue(view.name, run_id, ttl_seconds=options.limits.active_seconds + 3600)
+        config = ServerConfig(
+            store=store,
+            agent=view.name,
+            role=Role.AGENT,
+            profile=options.profile,
+            host_key=tokens.public_key,
+            clock=clock,
+            ids=ids,
+        )
+        servers = fleet_servers(reader, view, Approvals(state_folder()), store.vault.root, progress)
+        async with compose(servers, config, token) as fleet:
+            _report(fleet, progress)
+            run = Run(run_id, view.name, options.task, token, name, fleet)
+            return await _run(run, options, view, reader, provider, clock, progress)
+    finally:
+        await to_thread.run_sync(store.close)
+
+
+async def _run(
+    run: Run, options: RunOptions, view: AgentView, reader: Reader, provider: str, clock: Clock, progress: Progress
+) -> RunResult:
+    system = await to_thread.run_sync(_context, reader, view, clock, progress)
+    tools = run.fleet.catalog.for_agent(full=options.profile == "full")
+    progress.started(run.id, run.agent, run.model, len(tools))
+    model = await to_thread.run_sync(open_model, provider)
+    try:
+        loop = Loop(run, model, system, tools, clock=clock, limits=options.limits, progress=progress)
+        return await loop.execute(options.trigger)
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+            await model.close()
+
+
+def _check_task(task: str) -> None:
+    if not task.strip():
+        raise InvalidArgument("the task is empty", hint='say what to do: mcp-host run AGENT "TASK"')
+    if len(task) > MAX_TASK_CHARS:
+        raise InvalidArgument(f"the task has more than {MAX_TASK_CHARS} characters", hint="put long text into raw/")
+
+
+def find_agent(reader: Reader, name: str | None) -> AgentView:
+    """The agent *name*, or the vault's default one. Raises NotFound with the agents there are."""
+    if name is None:
+        return load_agent(reader, default_agent(reader))
+    names = list_agents(reader)
+    if name not in names:
+        known = ", ".join(names) or "none: mcp-host init makes a vault with one"
+        raise NotFound(f"there is no agent {name!r} in this vault", hint=f"agents: {known}")
+    return load_agent(reader, name)
+
+
+def fleet_servers(
+    reader: Reader, view: AgentView | None, approvals: Approvals, vault: Path, progress: Progress
+) -> list[FleetServer]:
+    """The servers to start: our own, and of those that the vault names only what was approved."""
+    try:
+        registry = load_registry(reader.read("registry.json"))
+    except ArgosyError as error:
+        progress.problem(f"{error}; going on with the packaged servers")
+        registry = load_registry(None)
+    own = [server for server in registry.servers if server.own]
+    foreign = [server for server in registry.servers if not server.own]
+    return own + approved_servers(foreign, reader, view, approvals, vault, progress)
+
+
+def _report(fleet: Fleet, progress: Progress) -> None:
+    for name, what in fleet.problems.items():
+        progress.problem(f"the server {name} is left out: {what}")
+    missing = [name for name in NEEDED if name not in fleet.clients]
+    if missing:
+        reasons = "; ".join(f"{name} {fleet.problems.get(name, 'is not in the registry')}" for name in missing)
+        raise Unavailable(f"nothing can run without {', '.join(missing)}: {reasons}", hint="mcp-host doctor")
+
+
+def _context(reader: Reader, view: AgentView, clock: Clock, progress: Progress) -> Sequence[Segment]:
+    assembly = assemble(reader, view.name, today=clock.now().date().isoformat())
+    for problem in assembly.problems:
+        progress.problem(str(problem))
+    parts = [Segment(part.name, part.text, part.cache) for part in assembly.parts]
+    progress.read([part.name for part in parts], sum(len(part.text) for part in parts))
+    return parts
+
+
+# Models
+
+
+def choose_model(wanted: str | None, view: AgentView) -> tuple[str, str]:
+    """(model name, provider): what was asked for, else the agent's own when there is a key, else the built-in one."""
+    if wanted == "offline":
+        return "offline", "offline"
+    if wanted:
+        return wanted, "anthropic"
+    if os.environ.get("ANTHROPIC_API_KEY"):
+        default = view.model.default_model or ""
+        return (default if default.startswith("claude") else "claude-sonnet-5"), "anthropic"
+    return "offline", "offline"
+
+
+def _preload(provider: str) -> None:
+    """Import the provider's SDK in a thread while the servers are composed."""
+    if provider == "anthropic":
+        from argosy_host.providers.anthropic import preload
+
+        threading.Thread(target=_quietly(preload), name="argosy-preload", daemon=True).start()
+
+
+def _quietly(preload: Callable[[], None]) -> Callable[[], None]:
+    def run() -> None:
+        try:
+            preload()
+        except ArgosyError:
+            return  # opening the model raises it again, where somebody listens
+
+    return run
+
+
+def open_model(provider: str) -> Model:
+    """The model of *provider*. Raises Unavailable (its package is not installed), Unauthenticated (no key)."""
+    if provider == "anthropic":
+        from argosy_host.providers.anthropic import AnthropicModel
+
+        return AnthropicModel()
+    from argosy_host.providers.offline import OfflineModel
+
+    return OfflineModel()

@@ -1,0 +1,129 @@
+"""The log of a vault: what is appended, and the questions that its events answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from argosy_core.canonical import canonical_json
+from argosy_core.errors import InvalidArgument, NotFound
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
+from argosy_core.storage.files.chain import FLEET
+from argosy_core.storage.files.chain_lines import RESERVED
+from argosy_core.types import Caller, Role
+from argosy_log.access import Access
+from argosy_log.day_files import DayFiles
+from argosy_log.doctor import examine
+from argosy_log.items import item_of
+from argosy_log.models import Appended, ChainFinding, HeadPage, LogPage, RunTrace, StreamHead, Verified
+from argosy_log.query import MAX_NAME_CHARS, build_query
+from argosy_log.reader import EventReader
+from argosy_log.trace import build_trace
+
+MAX_FINDINGS = 500
+_KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
+# `kind` is an argument of its own; a body's `key` would be taken for the append's.
+_RESERVED = RESERVED | {"kind", "key"}
+
+
+class Log:
+    """Appends to and reads the streams of one vault, for every caller."""
+
+    def __init__(self, config: ServerConfig, reader: EventReader | None = None) -> None:
+        self._store = config.store
+        self._chain = config.store.chain
+        self._clock = config.clock
+        self._access = Access(config.store)
+        self._reader = reader or DayFiles(config.store.documents)
+
+    async def append(
+        self, caller: Caller, kind: str, body: Mapping[str, Any], key: str | None, expect_seq: int | None
+    ) -> Appended:
+        """Add an event to the caller's stream. Raises InvalidArgument, NotFound (no such agent), Conflict."""
+        _check_append(kind, body, key)
+        event: dict[str, Any] = {"kind": kind, **body}
+        if caller.run is not None:
+            event.setdefault("run_id", caller.run)
+        stream = caller.agent or FLEET
+        writer = "host" if caller.role is Role.HOST else "operator"
+        entry = await self._chain.append(stream, writer, event, key=key, expect_seq=expect_seq)
+        self._store.bell.ring(f"{stream}/log/{entry.ts[:7]}/{entry.ts[:10]}.jsonl")
+        return Appended(stream=entry.stream, writer=entry.writer, seq=entry.seq, hash=entry.hash)
+
+    async def query(self, caller: Caller, agent: str | None, limit: int, cursor: str | None, **filters: Any) -> LogPage:
+        """Events that pass *filters* (those of `build_query`), newest first."""
+        query = build_query(await self._access.scope(caller, agent), **filters)
+        found = await self._reader.newest(query, clamp_limit(limit), cursor)
+        return LogPage(items=list(map(item_of, found.events)), next_cursor=found.cursor, notes=list(found.notes))
+
+    async def trace(self, caller: Caller, run: str) -> RunTrace:
+        """The tree of *run*. Raises NotFound when the caller can see no event of it."""
+        if not 0 < len(run) <= MAX_NAME_CHARS:
+            raise InvalidArgument(f"a run's id has 1 to {MAX_NAME_CHARS} characters")
+        found = await self._reader.run_tree(await self._access.scope(caller), run)
+        if not found.events:
+            hint = 'log_query with kinds ["run.start"] lists the runs'
+            raise NotFound(f"no event of a run {run!a} is in sight", hint=hint)
+        return build_trace(run, found.events, found.notes)
+
+    async def heads(self, caller: Caller, stream: str | None, limit: int, cursor: str | None) -> HeadPage:
+        """The last entry of each writer. Raises PermissionDenied, NotFound."""
+        found = [head for name in await self._access.streams(caller, stream) for head in await self._chain.heads(name)]
+        after = tuple(decode_cursor(cursor, 2)) if cursor else ("", "")
+        if not all(isinstance(part, str) for part in after):
+            raise InvalidArgument("not a cursor of this list", hint="pass next_cursor unchanged, or leave cursor out")
+        rest = sorted((h for h in found if (h.stream, h.writer) > after), key=lambda h: (h.stream, h.writer))
+        page = rest[: clamp_limit(limit)]
+        more = encode_cursor(page[-1].stream, page[-1].writer) if len(rest) > len(page) else None
+        items = [StreamHead(stream=h.stream, writer=h.writer, seq=h.seq, hash=h.hash) for h in page]
+        return HeadPage(items=items, next_cursor=more)
+
+    async def verify(self, caller: Caller, stream: str | None) -> Verified:
+        """Check the chains that the caller may see. Raises PermissionDenied, NotFound."""
+        reports = [await self._chain.verify(name) for name in await self._access.streams(caller, stream)]
+        findings = [finding for report in reports for finding in report.findings]
+        shown = [
+            ChainFinding(kind=f.kind, stream=f.stream, writer=f.writer, seq=f.seq, file=f.file, detail=f.detail)
+            for f in findings[:MAX_FINDINGS]
+        ]
+        return Verified(
+            ok=not findings,
+            entries=sum(report.entries for report in reports),
+            unchained=sum(report.unchained for report in reports),
+            findings=shown,
+            left_out=len(findings) - len(shown),
+        )
+
+    # What the server base asks
+
+    async def counts(self, agent: str | None) -> dict[str, int]:
+        streams = await self._chain.streams()
+        own = streams if agent is None else [agent]
+        counts = {
+            "events_today": await self._reader.count(own, self._clock.now().date()),
+            "streams": len(streams),
+        }
+        heads = await self._chain.heads(agent) if agent is not None else []
+        return counts | {f"entries_{head.writer}": head.seq for head in heads}
+
+    async def doctor(self, agent: str | None) -> Sequence[DoctorFinding]:
+        return await examine(self._store)
+
+    def uris_of(self, path: str) -> list[str]:
+        parts = path.split("/")
+        is_day = len(parts) == 4 and parts[1] == "log" and path.endswith(".jsonl")
+        return [f"log://{parts[0]}/head"] if is_day else []
+
+
+def _check_append(kind: str, body: Mapping[str, Any], key: str | None) -> None:
+    if len(kind) > 100 or not _KIND.fullmatch(kind):
+        raise InvalidArgument("a kind is lower-case words joined by dots", hint="like run.start or memory.write")
+    taken = sorted(_RESERVED & body.keys())
+    if taken:
+        hint = "the log writes these fields itself; choose other names"
+        raise InvalidArgument(f"body must not hold {', '.join(taken)}", hint=hint)
+    if key is not None and (not 0 < len(key) <= MAX_NAME_CHARS or not key.isprintable()):
+        raise InvalidArgument(f"a key is one line of 1 to {MAX_NAME_CHARS} characters")
+    canonical_json(body)

@@ -1,0 +1,72 @@
+"""The log's tools: validate, call, shape."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from argosy_core.serving.identity import WhoCalls
+from argosy_core.serving.results import DEFAULT_LIMIT
+from argosy_core.serving.toolbox import ToolBox
+from argosy_core.types import ActionClass, Role
+from argosy_log.log import Log
+from argosy_log.models import Appended, HeadPage, LogPage, RunTrace, Verified
+
+Limit = Annotated[int, Field(description="At most this many, up to 500")]
+Cursor = Annotated[str | None, Field(description="next_cursor of the page before")]
+Stream = Annotated[str | None, Field(description="An agent's name or _fleet; all in sight when left out")]
+
+
+def build_tools(log: Log) -> ToolBox:
+    """The tools over *log*."""
+    box = ToolBox()
+
+    @box.tool("Append to the log", ActionClass.REVERSIBLE_WRITE, role=Role.HOST)
+    async def log_append(
+        caller: WhoCalls,
+        kind: Annotated[str, Field(description="Lower-case words joined by dots: run.start")],
+        body: Annotated[dict[str, Any], Field(description="The event's own fields")],
+        key: Annotated[str | None, Field(description="Repeat-safe: the same key and event append once")] = None,
+        expect_seq: Annotated[int | None, Field(description="Number the entry must get, else conflict")] = None,
+    ) -> Appended:
+        """Append an event to the caller's stream, durably and chained to the one before it."""
+        return await log.append(caller, kind, body, key, expect_seq)
+
+    @box.tool("Search the log", default=True)
+    async def log_query(
+        caller: WhoCalls,
+        kinds: Annotated[list[str] | None, Field(description="Kinds; memory.* means a group")] = None,
+        run: Annotated[str | None, Field(description="Run id")] = None,
+        agent: Annotated[str | None, Field(description="Another's events, for operators")] = None,
+        status: Annotated[str | None, Field(description="ok, error, blocked, …")] = None,
+        since: Annotated[str | None, Field(description="Date or time")] = None,
+        until: Annotated[str | None, Field(description="Date or time, inclusive")] = None,
+        text: Annotated[str | None, Field(description="Occurs in the event, any case")] = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> LogPage:
+        """Logged events, newest first: what was done, by which run, at what cost. For one run as a whole, use
+        log_trace."""
+        filters: dict[str, Any] = {"kinds": kinds, "run": run, "status": status}
+        return await log.query(caller, agent, limit, cursor, **filters, since=since, until=until, text=text)
+
+    @box.tool("Trace a run", default=True)
+    async def log_trace(caller: WhoCalls, run: Annotated[str, Field(description="Run id")]) -> RunTrace:
+        """One run as a tree: each step with verdict, tokens, cost and latency, and the runs below it. Use it to see
+        why a run ended as it did."""
+        return await log.trace(caller, run)
+
+    @box.tool("Heads of the log")
+    async def log_heads(
+        caller: WhoCalls, stream: Stream = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> HeadPage:
+        """The last entry of each writer: its number and hash. Compare with an earlier answer to see what is new."""
+        return await log.heads(caller, stream, limit, cursor)
+
+    @box.tool("Verify the log")
+    async def log_verify(caller: WhoCalls, stream: Stream = None) -> Verified:
+        """Check every entry's hash and place in its chain; each break is named with the entry where it begins."""
+        return await log.verify(caller, stream)
+
+    return box

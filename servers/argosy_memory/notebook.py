@@ -1,0 +1,408 @@
+"""Notes of an agent: write, read, search, list, recall."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import Any
+
+from anyio import to_thread
+
+from argosy_core.errors import AlreadyExists, ArgosyError, Conflict, InvalidArgument, NotFound
+from argosy_core.frontmatter import edit
+from argosy_core.index.documents import Entry
+from argosy_core.index.documents import Hit as IndexHit
+from argosy_core.index.library import Library
+from argosy_core.names import check_path
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.results import clamp_limit
+from argosy_core.storage.base import ABSENT, Content
+from argosy_core.types import Caller
+from argosy_core.views.notes import NoteView, read_note
+from argosy_memory.index_page import IndexPages
+from argosy_memory.models import Hit, Note, NoteItem, NotePage, Recall, Recalled, SearchResult, WikiPage, Written
+from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_page, replaced_page, same_content
+from argosy_memory.recall import Candidate, assemble, links_in, order
+from argosy_memory.shelves import SHELVES, make_document, uri_of
+
+ALL_SCOPES = ("notes", "wiki", "raw")
+RECALL_MATCHES = 12
+RECALL_RECENT = 5
+RECALL_PINNED = 20
+RECALL_LINKED = 5
+TRIES = 10
+Merge = tuple[str, NoteView, Content]
+
+
+class Notebook:
+    """Memory of every agent of one vault."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._store = config.store
+        self._documents = config.store.documents
+        self._clock = config.clock
+        self.library = Library(config.store.vault, config.store.bell, config.clock, SHELVES, make_document)
+        config.store.on_close(self.library.close)
+        self.pages = IndexPages(config.store.vault, self.library, self._today)
+
+    def _today(self) -> str:
+        return self._clock.now().date().isoformat()
+
+    # Writing
+
+    async def write(
+        self,
+        agent: str,
+        caller: Caller,
+        draft: Draft,
+        *,
+        supersedes: str | None,
+        merge_into: str | None,
+        expect_version: str | None,
+        key: str | None,
+    ) -> Written:
+        """Write a note (`vault.md`: new, merge, same again, different).
+
+        Raises AlreadyExists (the title is there with other content), Conflict (the version or the key), NotFound (what
+        is to be merged into or superseded), InvalidArgument, TooLarge.
+        """
+        draft = check_draft(draft)
+        if merge_into is not None and supersedes is not None:
+            raise InvalidArgument("merge_into and supersedes exclude each other", hint="choose one")
+        if key is not None and (known := await self._repeated(agent, key, draft)) is not None:
+            return known
+        old = await self._find(agent, supersedes) if supersedes else None
+        if merge_into is not None:
+            note, content, duplicate = await self._merge(agent, merge_into, draft, expect_version)
+        else:
+            superseded = old[0].path.rsplit("/", 1)[-1] if old else None
+            note, content, duplicate = await self._put(agent, caller, draft, superseded, expect_version)
+        if old is not None and old[0].superseded_by != f"{note.name}.md":
+            await self._link_back(agent, caller, old[0], note)
+        if not duplicate:
+            await self._learn(agent, content)
+            await self._log(agent, caller, "memory.write", note, content, key, draft)
+        return Written(**_note_fields(note, content), duplicate=duplicate)
+
+    async def _repeated(self, agent: str, key: str, draft: Draft) -> Written | None:
+        entry = await self._store.chain.find(agent, "memory", key)
+        if entry is None:
+            return None
+        if entry.event.get("arguments_sha256") != draft.fingerprint:
+            raise Conflict("the key was used for another note", hint="use a new key for a new note")
+        note, content = await self._find(agent, str(entry.event["name"]))
+        return Written(**_note_fields(note, content), duplicate=True)
+
+    async def _put(
+        self, agent: str, caller: Caller, draft: Draft, superseded: str | None, expect_version: str | None
+    ) -> tuple[NoteView, Content, bool]:
+        for stem in file_stems(draft.type, draft.title):
+            path = f"{agent}/memory/{stem}.md"
+            there = await self._load(path)
+            if there is None:
+                if expect_version:
+                    raise Conflict("there is no such note to replace", hint="leave expect_version out", version=None)
+                text = new_page(draft, caller, self._today(), superseded)
+                try:
+                    return await self._save(path, text, ABSENT)
+                except AlreadyExists:
+                    there = await self._load(path)  # another writer was first
+            if there is not None and there[0].title == draft.title:
+                return await self._rewrite(there, draft, expect_version)
+        raise AlreadyExists("too many notes have this title's name", hint="choose another title")
+
+    async def _rewrite(
+        self, there: tuple[NoteView, Content], draft: Draft, expect_version: str | None
+    ) -> tuple[NoteView, Content, bool]:
+        note, content = there
+        if same_content(note, draft):
+            return note, content, True
+        if expect_version is None:
+            raise AlreadyExists(
+                f"the note {note.name} exists with other content",
+                hint=f"merge_into={note.name} adds to it, expect_version={content.version} replaces it",
+                name=note.name,
+                version=content.version,
+            )
+        text = replaced_page(content.data.decode("utf-8", "replace"), note, draft, self._today())
+        return await self._save(note.path, text, expect_version)
+
+    async def _merge(
+        self, agent: str, name: str, draft: Draft, expect_version: str | None
+    ) -> tuple[NoteView, Content, bool]:
+        for _ in range(TRIES):
+            note, content = await self._find(agent, name)
+            if expect_version is not None and expect_version != content.version:
+                raise Conflict(f"{name} was changed", hint="read it again", version=content.version)
+            if note.body.rstrip().endswith(draft.body):
+                return note, content, True
+            text = merged_page(content.data.decode("utf-8", "replace"), note, draft, self._today())
+            try:
+                return await self._save(note.path, text, content.version)
+            except Conflict:
+                if expect_version is not None:
+                    raise
+        raise Conflict(f"many writers are at {name}", hint="try again in a moment")
+
+    async def _link_back(self, agent: str, caller: Caller, old: NoteView, new: NoteView) -> None:
+        for _ in range(TRIES):
+            note, content = await self._find(agent, old.name)
+            text = edit(content.data.decode("utf-8", "replace"), {"superseded_by": f"{new.name}.md"})
+            try:
+                note, content, _ = await self._save(note.path, text, content.version)
+            except Conflict:
+                continue
+            await self._learn(agent, content)
+            await self._log(agent, caller, "memory.supersede", note, content)
+            return
+        raise Conflict(f"many writers are at {old.name}", hint="try again in a moment")
+
+    async def _save(self, path: str, text: str, expect: str) -> tuple[NoteView, Content, bool]:
+        content = await self._documents.write(path, text.encode(), expect=expect, keep_version=True)
+        return read_note(path, text), content, False
+
+    async def _learn(self, agent: str, content: Content) -> None:
+        await to_thread.run_sync(self._learn_now, agent, content)
+
+    def _learn_now(self, agent: str, content: Content) -> None:
+        with suppress(ArgosyError):  # the note is safe; the index catches up with the next comparison
+            self.library.put(agent, content.path, content.data, content.stamp)
+        self.pages.mark(agent)
+        self._store.bell.ring(content.path)
+
+    async def _log(
+        self,
+        agent: str,
+        caller: Caller,
+        kind: str,
+        note: NoteView,
+        content: Content,
+        key: str | None = None,
+        draft: Draft | None = None,
+    ) -> None:
+        event = {
+            "kind": kind,
+            "name": note.name,
+            "path": note.path,
+            "version": content.version,
+            "arguments_sha256": draft.fingerprint if draft else None,
+            "run_id": caller.run,
+        }
+        await self._store.chain.append(
+            agent, "memory", {name: value for name, value in event.items() if value is not None}, key=key
+        )
+
+    # Reading
+
+    async def read(self, agent: str, name: str, version: str | None) -> Note:
+        """The note *name*, or an earlier *version* of it. Raises NotFound."""
+        if version is None:
+            note, content = await self._find(agent, name)
+            return Note(**_note_fields(note, content))
+        return await self._read_version(agent, name, version)
+
+    async def _read_version(self, agent: str, name: str, version: str) -> Note:
+        note, content = await self._find(agent, name)
+        if content.version.startswith(version):
+            return Note(**_note_fields(note, content))
+        for info in await self._documents.versions(note.path):
+            if len(version) >= 8 and info.path.endswith(f"_{version[:8]}.md"):
+                kept = await self._documents.read(info.path)
+                if kept.version.startswith(version):
+                    view = read_note(note.path, kept.data.decode("utf-8", "replace"))
+                    return Note(**_note_fields(view, kept))
+        raise NotFound(f"{name} has no version {version[:16]}", hint="leave version out for the current one")
+
+    async def _find(self, agent: str, name: str) -> tuple[NoteView, Content]:
+        stem = name.removesuffix(".md")
+        check_path(stem)
+        found = await self._load(f"{agent}/memory/{stem}.md") if "/" not in stem else None
+        if found is None:
+            raise NotFound(f"there is no note {stem!r}", hint="memory_search finds notes by words")
+        return found
+
+    async def _load(self, path: str) -> tuple[NoteView, Content] | None:
+        try:
+            content = await self._documents.read(path)
+        except NotFound:
+            return None
+        return read_note(path, content.data.decode("utf-8", "replace")), content
+
+    async def read_page(self, agent: str, page: str) -> WikiPage:
+        """A wiki page. Raises NotFound."""
+        stem = page.removesuffix(".md")
+        found = await self._load(f"{agent}/wiki/{stem}.md")
+        if found is None:
+            raise NotFound(f"there is no wiki page {stem!r}", hint="memory_search with scope wiki finds pages")
+        note, content = found
+        return WikiPage(
+            page=stem,
+            title=note.title,
+            body=note.body,
+            path=note.path,
+            version=content.version,
+            uri=uri_of("wiki", stem),
+            frontmatter=note.fields,
+            degraded=note.degraded,
+        )
+
+    async def index_page(self, agent: str) -> str:
+        """``INDEX.md`` with every write so far in it."""
+        await to_thread.run_sync(self.pages.flush)
+        content = await self._documents.read(f"{agent}/memory/INDEX.md")
+        return content.data.decode("utf-8", "replace")
+
+    # Searching
+
+    async def search(
+        self,
+        agent: str,
+        query: str,
+        scope: str,
+        types: Collection[str],
+        tags: Collection[str],
+        mode: str,
+        limit: int,
+        include_archived: bool,
+    ) -> SearchResult:
+        """The best documents for *query*. Semantic search needs an embedding source, which this vault has none of."""
+        note = "no embedding source is configured: searched by keywords" if mode == "semantic" else None
+        scopes = ALL_SCOPES if scope == "all" else (scope,)
+
+        def find() -> Any:
+            index = self.library.fresh(agent, scopes)
+            return index.search(
+                query,
+                agent=agent,
+                scopes=scopes,
+                types=types,
+                tags=tags,
+                include_hidden=include_archived,
+                today=self._today(),
+                limit=clamp_limit(limit),
+            )
+
+        found = await to_thread.run_sync(find)
+        return SearchResult(
+            hits=[_hit(hit) for hit in found.hits], mode="keyword", truncated=found.truncated, note=note
+        )
+
+    async def list_notes(
+        self,
+        agent: str,
+        types: Collection[str],
+        tags: Collection[str],
+        pinned: bool | None,
+        stale_days: int | None,
+        limit: int,
+        cursor: str | None,
+    ) -> NotePage:
+        """Live notes, most recently seen first; with *stale_days* only those not seen for so long."""
+        before = None
+        if stale_days is not None:
+            before = (date.fromisoformat(self._today()) - timedelta(days=stale_days)).isoformat()
+
+        def find() -> Any:
+            index = self.library.fresh(agent, ("notes",))
+            return index.list(
+                agent=agent,
+                scope="notes",
+                types=types,
+                tags=tags,
+                pinned=pinned,
+                before_day=before,
+                limit=clamp_limit(limit),
+                cursor=cursor,
+            )
+
+        page = await to_thread.run_sync(find)
+        return NotePage(items=[_item(entry) for entry in page.items], next_cursor=page.next_cursor)
+
+    # Recall
+
+    async def recall(self, agent: str, task: str, token_budget: int, mode: str) -> Recall:
+        """What to know for *task*: confirmed pinned notes, then what matches, what that links to, and the newest."""
+        candidates = await to_thread.run_sync(self._candidates, agent, task)
+        chosen = assemble(order(candidates, mode), max(100, min(token_budget, 32_000)))
+        return Recall(
+            text=chosen.text,
+            used_tokens=chosen.used_tokens,
+            notes=[Recalled(name=name, why=why) for name, why in chosen.chosen],
+        )
+
+    def _candidates(self, agent: str, task: str) -> Sequence[Candidate]:
+        today = self._today()
+        index = self.library.fresh(agent, ("notes",))
+        pinned = index.list(agent=agent, scope="notes", pinned=True, limit=RECALL_PINNED).items
+        hits = index.search(task, agent=agent, scopes=("notes",), today=today, limit=RECALL_MATCHES).hits
+        recent = index.list(agent=agent, scope="notes", limit=RECALL_RECENT).items
+        paths = [(e.path, "pinned") for e in pinned] + [(h.path, f"matches: {h.why}") for h in hits]
+        found = self._read_candidates(paths, today)
+        linked = [(path, why) for c in found for path, why in self._linked(agent, c)][:RECALL_LINKED]
+        return found + self._read_candidates([*linked, *((e.path, "recent") for e in recent)], today)
+
+    def _linked(self, agent: str, candidate: Candidate) -> list[tuple[str, str]]:
+        return [(f"{agent}/memory/{name}.md", f"linked from {candidate.name}") for name in links_in(candidate.body)]
+
+    def _read_candidates(self, paths: Sequence[tuple[str, str]], today: str) -> list[Candidate]:
+        found: list[Candidate] = []
+        for path, why in paths:
+            try:
+                content = self._store.vault.read(path)
+            except ArgosyError:
+                continue  # a link to nothing, or a file that went away
+            note = read_note(path, content.data.decode("utf-8", "replace"))
+            # What an agent pinned counts only once a person confirmed it.
+            unconfirmed = why == "pinned" and note.provenance not in ("confirmed", "legacy")
+            if not note.is_live(today) or unconfirmed:
+                continue
+            found.append(
+                Candidate(
+                    note.name, note.title, note.type, note.provenance, note.last_seen, note.captured, note.body, why
+                )
+            )
+        return found
+
+    async def close(self) -> None:
+        """Write what waits."""
+        await to_thread.run_sync(self.pages.flush)
+
+
+def _note_fields(note: NoteView, content: Content) -> dict[str, Any]:
+    return {
+        "name": note.name,
+        "title": note.title,
+        "type": note.type,
+        "body": note.body,
+        "path": note.path,
+        "version": content.version,
+        "uri": uri_of("notes", note.name),
+        "frontmatter": note.fields,
+        "degraded": note.degraded,
+    }
+
+
+def _hit(hit: IndexHit) -> Hit:
+    return Hit(
+        name=hit.name,
+        title=hit.title,
+        type=hit.type,
+        score=round(hit.score, 4),
+        snippet=hit.snippet,
+        uri=uri_of(hit.scope, hit.name),
+        scope=hit.scope,
+    )
+
+
+def _item(entry: Entry) -> NoteItem:
+    return NoteItem(
+        name=entry.name,
+        title=entry.title,
+        type=entry.type,
+        description=entry.description,
+        tags=list(entry.tags),
+        pinned=entry.pinned,
+        last_seen=entry.day,
+        uri=uri_of("notes", entry.name),
+    )

@@ -1,0 +1,187 @@
+"""The rules of notes: how a new one looks, what a merge does, what a title is filed under."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from argosy_core.canonical import arguments_hash
+from argosy_core.errors import InvalidArgument, TooLarge
+from argosy_core.frontmatter import edit, render
+from argosy_core.names import MAX_NAME_BYTES, shorten, slug
+from argosy_core.types import Caller, Role
+from argosy_core.views.notes import NOTE_TYPES, NoteView
+
+MAX_TITLE_CHARS = 80  # as the older system
+MAX_DESCRIPTION_CHARS = 200
+MAX_BODY_BYTES = 512 * 1024
+MAX_LIST = 100
+MOST_NAMESAKES = 99
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a caller wants written, checked."""
+
+    type: str
+    title: str
+    body: str
+    description: str | None
+    tags: tuple[str, ...] | None
+    sources: tuple[str, ...] | None
+    confidence: str | None
+    pinned: bool | None
+    expires_at: str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """What a repeated key is compared by."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return arguments_hash({k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()})
+
+
+def check_draft(draft: Draft) -> Draft:
+    """*draft* with title and body trimmed. Raises InvalidArgument or TooLarge, naming the field."""
+    title, body = " ".join(draft.title.split()), draft.body.strip()
+    if draft.type not in NOTE_TYPES:
+        raise InvalidArgument(f"type is one of {', '.join(NOTE_TYPES)}")
+    if not title or len(title) > MAX_TITLE_CHARS:
+        raise InvalidArgument(f"a title has 1 to {MAX_TITLE_CHARS} characters", hint="put the rest into the body")
+    if not body:
+        raise InvalidArgument("a note needs a body", hint="say what to remember")
+    if len(body.encode("utf-8", "surrogatepass")) > MAX_BODY_BYTES:
+        raise TooLarge(f"a note's body has at most {MAX_BODY_BYTES // 1024} KiB", hint="split it, or put it into raw/")
+    if draft.description is not None and len(draft.description) > MAX_DESCRIPTION_CHARS:
+        raise InvalidArgument(f"a description has at most {MAX_DESCRIPTION_CHARS} characters", hint="shorten it")
+    for name, values in (("tags", draft.tags), ("sources", draft.sources)):
+        if values is not None and (len(values) > MAX_LIST or any(not v.strip() or "\n" in v for v in values)):
+            raise InvalidArgument(f"{name} holds at most {MAX_LIST} one-line texts")
+    _check_utf8(title, body, draft.description or "", *(draft.tags or ()), *(draft.sources or ()))
+    if draft.expires_at is not None:
+        _check_date(draft.expires_at)
+    return Draft(
+        draft.type,
+        title,
+        body,
+        draft.description,
+        draft.tags,
+        draft.sources,
+        draft.confidence,
+        draft.pinned,
+        draft.expires_at,
+    )
+
+
+def _check_utf8(*texts: str) -> None:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidArgument("the text holds half of a character pair", hint="send valid Unicode") from exc
+
+
+def _check_date(text: str) -> None:
+    try:
+        date.fromisoformat(text)
+    except ValueError as exc:
+        raise InvalidArgument(f"expires_at is not a date: {text[:40]!r}", hint="write YYYY-MM-DD") from exc
+
+
+def file_stems(type_: str, title: str) -> list[str]:
+    """Where a note of this type and title may stand: its own stem first, then the numbered ones of namesakes."""
+    base = slug(title) or f"note_{arguments_hash({'title': title})[:8]}"
+    stem = f"{type_}_{shorten(base, MAX_NAME_BYTES - len(type_) - 12)}"
+    return [stem, *(f"{stem}_{number}" for number in range(2, MOST_NAMESAKES + 1))]
+
+
+def new_page(draft: Draft, caller: Caller, today: str, supersedes: str | None) -> str:
+    """The file of a new note."""
+    fields: dict[str, Any] = {
+        "schema_version": 1,
+        "name": draft.title,
+        "description": draft.description or first_sentence(draft.body),
+        "type": draft.type,
+        "captured": today,
+        "last_seen": today,
+        "sources": list(draft.sources or ("observation",)),
+        "confidence": draft.confidence or "medium",
+        "pinned": bool(draft.pinned),
+        "expires_at": draft.expires_at,
+        "supersedes": supersedes,
+        "superseded_by": None,
+        "tags": list(draft.tags or ()),
+        "provenance": provenance_of(draft, caller),
+    }
+    return render(fields, draft.body + "\n")
+
+
+def provenance_of(draft: Draft, caller: Caller) -> str:
+    """How much a note weighs as evidence: only a person confirms."""
+    if caller.role is Role.OPERATOR:
+        return "confirmed"
+    return "observed" if draft.sources else "generated"
+
+
+def first_sentence(body: str) -> str:
+    """A description for a note that was given none."""
+    plain = " ".join(re.sub(r"[*_`#>\[\]]", "", body).split())
+    sentence = _SENTENCE_END.split(plain, maxsplit=1)[0]
+    if len(sentence) <= MAX_DESCRIPTION_CHARS:
+        return sentence
+    return sentence[: MAX_DESCRIPTION_CHARS - 1].rsplit(" ", 1)[0] + "…"
+
+
+def same_content(note: NoteView, draft: Draft) -> bool:
+    """Whether writing *draft* over *note* would change nothing that the caller named."""
+    if note.title != draft.title or note.type != draft.type or note.body.strip() != draft.body:
+        return False
+    named: Mapping[str, tuple[Any, Any]] = {
+        "description": (draft.description, note.description),
+        "tags": (draft.tags, note.tags),
+        "sources": (draft.sources, note.sources),
+        "confidence": (draft.confidence, note.confidence),
+        "pinned": (draft.pinned, note.pinned),
+        "expires_at": (draft.expires_at, note.expires_at),
+    }
+    return all(wanted is None or wanted == there for wanted, there in named.values())
+
+
+def merged_page(text: str, note: NoteView, draft: Draft, today: str) -> str:
+    """*text* with the new body under a dated heading; the old body and both lists of sources stay."""
+    changes: dict[str, Any] = {"last_seen": today, "sources": _union(note.sources, draft.sources)}
+    if draft.tags:
+        changes["tags"] = _union(note.tags, draft.tags)
+    changes |= _named_changes(draft)
+    return f"{edit(text, changes).rstrip()}\n\n## {today}\n\n{draft.body}\n"
+
+
+def replaced_page(text: str, note: NoteView, draft: Draft, today: str) -> str:
+    """*text* with another body and what else the caller named; a person's other fields and formatting stay."""
+    changes: dict[str, Any] = {"last_seen": today}
+    if draft.title != note.title:
+        changes["name"] = draft.title
+    if draft.tags is not None:
+        changes["tags"] = list(draft.tags)
+    if draft.sources is not None:
+        changes["sources"] = list(draft.sources)
+    changes |= _named_changes(draft)
+    edited = edit(text, changes)
+    head = edited[: len(edited) - len(note.body)] if note.body and edited.endswith(note.body) else edited
+    return f"{head}{draft.body}\n"
+
+
+def _named_changes(draft: Draft) -> dict[str, Any]:
+    named = {
+        "description": draft.description,
+        "confidence": draft.confidence,
+        "pinned": draft.pinned,
+        "expires_at": draft.expires_at,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _union(old: Sequence[str], new: Sequence[str] | None) -> list[str]:
+    return list(dict.fromkeys((*old, *(new or ()))))

@@ -1,0 +1,62 @@
+"""Builds the memory server."""
+
+from __future__ import annotations
+
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.server import ArgosyServer
+from argosy_memory.health import MemoryDomain
+from argosy_memory.notebook import Notebook
+from argosy_memory.tools import build_tools
+
+
+def create(config: ServerConfig) -> ArgosyServer:
+    """The memory server for *config*."""
+    notebook = Notebook(config)
+    server = ArgosyServer(
+        "memory",
+        config,
+        MemoryDomain(config, notebook),
+        build_tools(notebook),
+        title="Memory",
+        instructions="Notes the agent keeps as Markdown. Recall before you work, search to look things up, write what "
+        "would surprise a fresh agent.",
+        background=notebook.close,
+    )
+
+    async def index(agent: str) -> str:
+        return await notebook.index_page(agent)
+
+    async def note(agent: str, name: str) -> str:
+        return (await notebook.read(agent, name, None)).render()
+
+    async def page(agent: str, name: str) -> str:
+        return (await notebook.read_page(agent, name)).render()
+
+    @server.resource("memory://index", name="memory_index", title="Index of notes", mime_type="text/markdown")
+    async def memory_index() -> str:
+        return await server.resource_of(index)
+
+    @server.resource("memory://note/{name}", name="memory_note", title="A note", mime_type="text/markdown")
+    async def memory_note(name: str) -> str:
+        return await server.resource_of(note, name)
+
+    @server.resource("wiki://{page_name}", name="wiki_page", title="A wiki page", mime_type="text/markdown")
+    async def wiki_page(page_name: str) -> str:
+        return await server.resource_of(page, page_name)
+
+    @server.prompt(name="remember", title="Remember something", description="Keep a fact for later runs")
+    def remember(what: str) -> str:
+        return (
+            f"Remember this: {what}\n\nSearch memory first. If a note about it exists, add to it with merge_into or "
+            "replace it with supersedes; otherwise write one with memory_write: the right type, a short title, why it "
+            "matters and how to apply it, and where it comes from."
+        )
+
+    @server.prompt(name="answer_with_sources", title="Answer with sources", description="Answer from memory, cited")
+    def answer_with_sources(question: str) -> str:
+        return (
+            f"Answer from what is remembered: {question}\n\nUse memory_recall and memory_search, read what matters "
+            "with memory_read or wiki_read, and end every claim with its source as [name]. Say what is not known."
+        )
+
+    return server

@@ -1,0 +1,132 @@
+"""Memory's tools: validate, call, shape."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from argosy_core.serving.identity import WhoCalls
+from argosy_core.serving.results import DEFAULT_LIMIT
+from argosy_core.serving.server import need_agent
+from argosy_core.serving.toolbox import ToolBox
+from argosy_core.types import ActionClass
+from argosy_memory.models import (
+    Confidence,
+    Note,
+    NotePage,
+    NoteType,
+    Recall,
+    RecallMode,
+    Scope,
+    SearchMode,
+    SearchResult,
+    WikiPage,
+    Written,
+)
+from argosy_memory.notebook import Notebook
+from argosy_memory.notes import Draft
+
+Types = Annotated[list[NoteType] | None, Field(description="Only these types")]
+Tags = Annotated[list[str] | None, Field(description="Only with all these tags")]
+
+
+def build_tools(notebook: Notebook) -> ToolBox:
+    """The tools over *notebook*."""
+    box = ToolBox()
+
+    @box.tool("Write a note", ActionClass.REVERSIBLE_WRITE, default=True, idempotent=True)
+    async def memory_write(
+        caller: WhoCalls,
+        type: NoteType,
+        title: Annotated[str, Field(description="At most 80 characters; names the note")],
+        body: Annotated[str, Field(description="Markdown; why it matters and how to apply it")],
+        description: Annotated[str | None, Field(description="One line for the index")] = None,
+        tags: list[str] | None = None,
+        sources: Annotated[list[str] | None, Field(description="Where it comes from")] = None,
+        confidence: Confidence | None = None,
+        pinned: bool | None = None,
+        expires_at: Annotated[str | None, Field(description="YYYY-MM-DD")] = None,
+        supersedes: Annotated[str | None, Field(description="Note this one replaces")] = None,
+        merge_into: Annotated[str | None, Field(description="Note to add the body to")] = None,
+        expect_version: Annotated[str | None, Field(description="Replace that very version")] = None,
+        key: Annotated[str | None, Field(description="Repeat-safe")] = None,
+    ) -> Written:
+        """Remember something for later runs: what would surprise a fresh agent. Also updates memory/INDEX.md."""
+        draft = Draft(
+            type,
+            title,
+            body,
+            description,
+            tuple(tags) if tags is not None else None,
+            tuple(sources) if sources is not None else None,
+            confidence,
+            pinned,
+            expires_at,
+        )
+        return await notebook.write(
+            need_agent(caller),
+            caller,
+            draft,
+            supersedes=supersedes,
+            merge_into=merge_into,
+            expect_version=expect_version,
+            key=key,
+        )
+
+    @box.tool("Read a note", default=True)
+    async def memory_read(
+        caller: WhoCalls,
+        name: Annotated[str, Field(description="As in search hits")],
+        version: Annotated[str | None, Field(description="An earlier version")] = None,
+    ) -> Note:
+        """The whole text of one note."""
+        return await notebook.read(need_agent(caller), name, version)
+
+    @box.tool("Search memory", default=True)
+    async def memory_search(
+        caller: WhoCalls,
+        query: Annotated[str, Field(description='Words in any order; "a phrase"; begin*')],
+        scope: Scope = "notes",
+        types: Types = None,
+        tags: Tags = None,
+        mode: SearchMode = "hybrid",
+        limit: Annotated[int, Field(description="At most this many, up to 500")] = 10,
+        include_archived: bool = False,
+    ) -> SearchResult:
+        """Find notes, wiki pages or raw sources by words in title, description or text, best first: what is known about
+        something."""
+        return await notebook.search(
+            need_agent(caller), query, scope, types or [], tags or [], mode, limit, include_archived
+        )
+
+    @box.tool("List notes", default=True)
+    async def memory_list(
+        caller: WhoCalls,
+        types: Types = None,
+        tags: Tags = None,
+        pinned: bool | None = None,
+        stale_days: Annotated[int | None, Field(ge=0, le=36500, description="Not seen for so many days")] = None,
+        limit: Annotated[int, Field(description="Up to 500")] = DEFAULT_LIMIT,
+        cursor: Annotated[str | None, Field(description="next_cursor of the page before")] = None,
+    ) -> NotePage:
+        """Notes, most recently seen first."""
+        return await notebook.list_notes(need_agent(caller), types or [], tags or [], pinned, stale_days, limit, cursor)
+
+    @box.tool("Recall for a task", default=True)
+    async def memory_recall(
+        caller: WhoCalls,
+        task: Annotated[str, Field(description="What is to be done, in words")],
+        token_budget: Annotated[int, Field(description="Upper bound of the text")] = 2000,
+        mode: RecallMode = "contextual",
+    ) -> Recall:
+        """Everything worth knowing for a task, as one text within a token budget: pinned, matching, linked and recent
+        notes."""
+        return await notebook.recall(need_agent(caller), task, token_budget, mode)
+
+    @box.tool("Read a wiki page", default=True)
+    async def wiki_read(caller: WhoCalls, page: Annotated[str, Field(description="As in search hits")]) -> WikiPage:
+        """The whole text of one wiki page."""
+        return await notebook.read_page(need_agent(caller), page)
+
+    return box

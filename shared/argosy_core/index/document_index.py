@@ -1,0 +1,170 @@
+"""The index as its owners see it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from argosy_core.index.database import Database
+from argosy_core.index.documents import Entry, IndexedDocument, Page, SearchResult, Stamp
+from argosy_core.index.listing import ListRequest, page
+from argosy_core.index.rows import document_of, entry_of
+from argosy_core.index.search import Frequencies, Request, search
+from argosy_core.index.statements import statement
+from argosy_core.index.store import prepare, shelf_row, write
+from argosy_core.index.tidy import tidy
+
+if TYPE_CHECKING:
+    from argosy_core.clock import Clock
+
+
+class DocumentIndex:
+    """A search index of documents in one SQLite file, which many processes and threads may use at once.
+
+    Nothing in it is truth: the file can be deleted at any time. It is then made anew, empty, and `generation` changes,
+    which tells an owner to bring its documents in again (`reconcile`). Every method blocks on the disk, so servers
+    call them from worker threads. Raises Unavailable when the file cannot be had within five seconds.
+    """
+
+    def __init__(self, database: Path, *, clock: Clock) -> None:
+        self._database = Database(database, clock)
+        self._clock = clock
+        self._frequencies = Frequencies()
+
+    @property
+    def generation(self) -> str:
+        """Names the life of the file. An owner that sees another value than last time has an empty index."""
+        return self._database.generation()
+
+    def needs_rebuild(self, agent: str, scope: str) -> bool:
+        """True until a whole listing of *scope* was brought in and marked with `mark_filled`."""
+        return not any(row["filled"] for row in self._shelves(agent) if row["scope"] == scope)
+
+    def mark_filled(self, agent: str, scope: str) -> None:
+        """Say that every document of *scope* has been brought in."""
+        self._database.write(lambda connection: _mark_filled(connection, agent, scope))
+
+    def put(self, *documents: IndexedDocument) -> None:
+        """Add *documents* or replace what the index holds at their paths, all in one transaction; a later one of the
+        same path wins."""
+        self.apply(documents)
+
+    def remove(self, *paths: str) -> None:
+        """Drop what the index holds at *paths*; one that is not there is no error."""
+        self.apply((), paths)
+
+    def apply(
+        self,
+        documents: Collection[IndexedDocument],
+        removed: Collection[str] = (),
+        expected: Mapping[str, Stamp] | None = None,
+    ) -> None:
+        """`put` and `remove` in one transaction. With *expected*, a path whose stamp in the index is not the expected
+        one (absent counts) is left alone: it was written meanwhile by somebody who knew more."""
+        prepared = list({document.path: prepare(document) for document in documents}.values())
+        if prepared or removed:
+            paths = list(dict.fromkeys(removed))
+            self._database.write(lambda connection: write(connection, prepared, paths, expected))
+
+    def search(
+        self,
+        text: str,
+        *,
+        agent: str,
+        scopes: Collection[str],
+        types: Collection[str] = (),
+        tags: Collection[str] = (),
+        include_hidden: bool = False,
+        today: str = "",
+        limit: int = 10,
+    ) -> SearchResult:
+        """The best documents for *text*: words in any order, ``"a phrase"``, ``begin*``; nothing in it is an error.
+
+        Those that hold every word come first; when they are fewer than *limit*, those that hold the rarer words
+        follow. *types*: any of these; *tags*: all of these, whatever their case. Hidden and expired documents (their
+        `expires` is before *today*, the clock's day when empty) are found only with *include_hidden*.
+        """
+        day = today or self._clock.now().date().isoformat()
+        request = Request(text, agent, scopes, types, tags, include_hidden, day, limit)
+        return self._database.read(lambda connection: search(connection, request, self._frequencies))
+
+    def list(
+        self,
+        *,
+        agent: str,
+        scope: str,
+        types: Collection[str] = (),
+        tags: Collection[str] = (),
+        pinned: bool | None = None,
+        hidden: bool | None = False,
+        before_day: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Documents by day, newest first, then by path. *pinned* or *hidden* of None means either; expired documents
+        are listed. *cursor* is a `next_cursor`; any other raises InvalidArgument."""
+        request = ListRequest(agent, scope, types, tags, pinned, hidden, before_day, limit, cursor)
+        return self._database.read(lambda connection: page(connection, request))
+
+    def get(self, path: str) -> IndexedDocument | None:
+        """The document at *path* with its body; None when the index has none."""
+        return self._database.read(lambda connection: _get(connection, path))
+
+    def find_by_name(self, agent: str, scope: str, name: str) -> tuple[Entry, ...]:
+        """The documents of that very name, hidden ones too, by path: folders may repeat a name."""
+        return self._database.read(lambda connection: _named(connection, agent, scope, name))
+
+    def stamps(self, agent: str, scope: str) -> dict[str, Stamp]:
+        """Path and stamp of every document of *scope*, hidden ones too."""
+        return self._database.read(lambda connection: _stamps(connection, agent, scope))
+
+    def counts(self, agent: str) -> dict[str, int]:
+        """How many documents each scope of *agent* holds, hidden ones too."""
+        return {row["scope"]: row["documents"] for row in self._shelves(agent)}
+
+    def tidy(self, agent: str, *, segments: int = 8) -> bool:
+        """Merge what single puts left behind, when it is in more than *segments* pieces; says whether it was.
+
+        For an idle moment: searches are then a third faster. Takes 0.1 s of work for 10,000 documents, in steps that
+        others get between.
+        """
+        return tidy(self._database, agent, segments)
+
+    def close(self) -> None:
+        """Close every connection. Later calls raise Unavailable."""
+        self._database.close()
+
+    def _shelves(self, agent: str) -> Collection[sqlite3.Row]:
+        return self._database.read(lambda each: each.execute(statement("shelves"), {"agent": agent}).fetchall())
+
+
+def _mark_filled(connection: sqlite3.Connection, agent: str, scope: str) -> None:
+    connection.execute(statement("mark_filled"), {"shelf": shelf_row(connection, agent, scope)["shelf"]})
+
+
+def _get(connection: sqlite3.Connection, path: str) -> IndexedDocument | None:
+    row = connection.execute(statement("document"), {"path": path}).fetchone()
+    if row is None:
+        return None
+    body = row["body"]
+    if body is None:
+        body = connection.execute(statement("text", row["agent"]), {"id": row["id"]}).fetchone()["body"]
+    return document_of(row, row["agent_name"], row["scope"], body)
+
+
+def _named(connection: sqlite3.Connection, agent: str, scope: str, name: str) -> tuple[Entry, ...]:
+    shelf = connection.execute(statement("shelf"), {"agent": agent, "scope": scope}).fetchone()
+    if shelf is None:
+        return ()
+    rows = connection.execute(statement("named"), {"shelf": shelf["shelf"], "name": name})
+    return tuple(entry_of(row, agent, scope) for row in rows)
+
+
+def _stamps(connection: sqlite3.Connection, agent: str, scope: str) -> dict[str, Stamp]:
+    shelf = connection.execute(statement("shelf"), {"agent": agent, "scope": scope}).fetchone()
+    if shelf is None:
+        return {}
+    rows = connection.execute(statement("stamps"), {"shelf": shelf["shelf"]})
+    return {path: (mtime_ns, size) for path, mtime_ns, size in rows}

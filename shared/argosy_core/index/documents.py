@@ -1,0 +1,103 @@
+"""What goes into the index and what comes out of it. Plain frozen dataclasses, no database in sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Stamp = tuple[int, int]
+"""``(mtime_ns, size)`` of a file when it was read: equal stamps mean the index has what the disk has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index knows of a document without its text. *path* (vault-relative, posix) is the key.
+
+    *scope* is ``notes``, ``wiki``, ``raw`` or ``journal``; *day* an ISO date that ranks and orders; *expires* an ISO
+    date or empty; *hidden* is true for what left recall (archived, superseded, disputed); *extra* is a small JSON
+    text that belongs to the server that put it there and is never read here.
+    """
+
+    path: str
+    agent: str
+    scope: str
+    name: str
+    title: str
+    type: str
+    description: str
+    tags: tuple[str, ...]
+    stamp: Stamp
+    day: str
+    expires: str = ""
+    pinned: bool = False
+    hidden: bool = False
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedDocument:
+    """A document as a server hands it over and as `get` gives it back: an `Entry` and its *body*."""
+
+    path: str
+    agent: str
+    scope: str
+    name: str
+    title: str
+    type: str
+    description: str
+    tags: tuple[str, ...]
+    body: str
+    stamp: Stamp
+    day: str
+    expires: str = ""
+    pinned: bool = False
+    hidden: bool = False
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document found. *score* is higher for better; *snippet* marks what matched with ``**``; *why* says where."""
+
+    path: str
+    name: str
+    title: str
+    type: str
+    scope: str
+    score: float
+    snippet: str
+    day: str
+    extra: str
+    why: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The best hits, best first.
+
+    *truncated*: more documents match than were returned. *relaxed*: fewer than the limit held every word, so some of
+    these hold only the rarer ones; they come after those that hold all.
+    """
+
+    hits: tuple[Hit, ...]
+    truncated: bool = False
+    relaxed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; *next_cursor* is None on the last."""
+
+    items: tuple[Entry, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reconciliation did, in documents."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0

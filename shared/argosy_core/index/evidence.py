@@ -1,0 +1,72 @@
+"""What in a document speaks for it: which words stand in which field, and whether to the letter."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from argosy_core.index.query import Term
+from argosy_core.index.snippet import Match, Sought, fold, matches, snippet, sought
+
+FIELDS = ("title", "description", "tags", "body")
+DESCRIPTION, BODY = FIELDS.index("description"), FIELDS.index("body")
+BODY_CHARS = 200_000
+WHY_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The matches of *needles* in a document's *texts*, which are its `FIELDS`.
+
+    Positions are in the texts joined, where the fields begin at *starts*.
+    """
+
+    texts: Sequence[str]
+    starts: Sequence[int]
+    needles: Sequence[Sought]
+    found: Sequence[Match]
+
+    @property
+    def exact_share(self) -> float:
+        """Of the needles found, how many were found to the letter somewhere; 1 when none was found at all."""
+        seen = {match.needle for match in self.found}
+        exact = {match.needle for match in self.found if match.is_exact}
+        return len(exact) / len(seen) if seen else 1.0
+
+    def snippet(self) -> str:
+        """The best stretch of the body; of the description where only that says something."""
+        if body := self._of_field(BODY):
+            return snippet(self.texts[BODY], body)
+        description = self._of_field(DESCRIPTION)
+        field = DESCRIPTION if description or not self.texts[BODY].strip() else BODY
+        return snippet(self.texts[field], description)
+
+    def why(self) -> str:
+        """Each needle at its weightiest field: ``title: deploy; body: payment, worker``."""
+        first = {match.needle: match.start for match in reversed(self.found)}
+        places: dict[str, list[str]] = {}
+        for number in sorted(first)[:WHY_WORDS]:
+            field = FIELDS[bisect_right(self.starts, first[number]) - 1]
+            places.setdefault(field, []).append(self.needles[number].text)
+        return "; ".join(f"{field}: {', '.join(places[field])}" for field in FIELDS if field in places)
+
+    def _of_field(self, field: int) -> list[Match]:
+        start = self.starts[field]
+        end = start + len(self.texts[field])
+        inside = [match for match in self.found if start <= match.start < end]
+        return [Match(first - start, last - start, needle, is_exact) for first, last, needle, is_exact in inside]
+
+
+def needles_of(terms: Sequence[Term], *, relaxed: bool) -> tuple[Sought, ...]:
+    """What to look for, each once."""
+    chosen = [part for term in terms for part in (term.relaxed() if relaxed else (term,))]
+    return tuple(dict.fromkeys(sought(needle) for term in chosen for needle in term.needles))
+
+
+def evidence(texts: Sequence[str], needles: Sequence[Sought]) -> Evidence:
+    """One pass over all fields: fields are joined by line ends, which no needle crosses."""
+    texts = [*texts[:-1], texts[-1][:BODY_CHARS]]
+    starts = [0, *accumulate(len(text) + 1 for text in texts[:-1])]
+    return Evidence(texts, starts, needles, matches(fold("\n".join(texts)), needles))

@@ -1,0 +1,134 @@
+-- Named statements. {fts} is the full-text table of one agent.
+
+-- name: generation
+SELECT generation FROM meta;
+
+-- name: create_fts
+CREATE VIRTUAL TABLE {fts} USING fts5 (title, description, tags, body, marks, tokenize = "{tokenizer}");
+
+-- name: agent
+SELECT number FROM agents WHERE name = :agent;
+
+-- name: add_agent
+INSERT INTO agents (name) VALUES (:agent) RETURNING number;
+
+-- name: shelf
+SELECT shelf, agent, next FROM shelves JOIN agents ON number = agent WHERE name = :agent AND scope = :scope;
+
+-- name: shelves
+SELECT shelf, agent, scope, documents, filled FROM shelves JOIN agents ON number = agent WHERE name = :agent;
+
+-- name: owner
+SELECT agent FROM shelves WHERE shelf = :shelf;
+
+-- name: add_shelf
+INSERT INTO shelves (agent, scope) VALUES (:agent, :scope) RETURNING shelf, agent, next;
+
+-- name: count_up
+UPDATE shelves SET next = next + :ids, documents = documents + :documents WHERE shelf = :shelf;
+
+-- name: mark_filled
+UPDATE shelves SET filled = 1 WHERE shelf = :shelf;
+
+-- name: held
+SELECT id, shelf, hidden, digest, mtime_ns, size FROM documents WHERE path = :path;
+
+-- name: stamps
+SELECT path, mtime_ns, size FROM documents WHERE shelf = :shelf;
+
+-- name: add_document
+INSERT INTO documents (
+    id, shelf, hidden, pinned, day_number, mtime_ns, size, digest, expires, type, day, tags, path, name, title,
+    description, extra, body
+) VALUES (
+    :id, :shelf, :hidden, :pinned, :day_number, :mtime_ns, :size, :digest, :expires, :type, :day, :tags, :path, :name,
+    :title, :description, :extra, :body
+);
+
+-- name: touch_document
+UPDATE documents
+SET pinned = :pinned, day_number = :day_number, mtime_ns = :mtime_ns, size = :size, expires = :expires, day = :day,
+    extra = :extra
+WHERE id = :id;
+
+-- name: remove_document
+DELETE FROM documents WHERE id = :id;
+
+-- name: add_text
+INSERT INTO {fts} (rowid, title, description, tags, body, marks)
+VALUES (:id, :fts_title, :fts_description, :fts_tags, :fts_body, :marks);
+
+-- name: remove_text
+DELETE FROM {fts} WHERE rowid = :id;
+
+-- name: segments
+SELECT count(DISTINCT segid) FROM {fts}_idx;
+
+-- name: merge
+-- A negative number of pages begins a merge of all segments into one, a positive one goes on with it.
+INSERT INTO {fts} ({fts}, rank) VALUES ('merge', :pages);
+
+-- name: text
+SELECT body FROM {fts} WHERE rowid = :id;
+
+-- name: frequency
+SELECT count(*) FROM (SELECT 1 FROM {fts} WHERE {fts} MATCH :match LIMIT :most);
+
+-- name: search
+-- The inner query reads at most :most matches, the latest texts first, and lets FTS5 score those. `matched` comes with
+-- every row; rows that the filters rule out sort last, so that it is known even when nothing is left. Only the :close
+-- best have their documents looked up: a recency factor of at most 1.25 lifts nothing from farther down.
+WITH matches AS MATERIALIZED (
+    SELECT rowid AS id, bm25({fts}, 6.0, 3.0, 3.0, 1.0, 0.0) AS score
+    FROM {fts}
+    WHERE {fts} MATCH :match AND rowid BETWEEN :first AND :last
+    ORDER BY rowid DESC
+    LIMIT :most
+)
+SELECT
+    (SELECT count(*) FROM matches) AS matched,
+    (:all OR documents.expires = '' OR documents.expires >= :today)
+    AND (:types = '' OR instr(:types, char(31) || type || char(31)) > 0)
+    AND (:tags = '[]' OR NOT EXISTS (
+        SELECT 1 FROM json_each(:tags) WHERE instr(lower(tags), char(31) || lower(value) || char(31)) = 0
+    )) AS allowed,
+    -matches.score * (1.0 + :boost / (1.0 + max(0, :today_number - day_number) / :half_days)) AS rank_score,
+    documents.id, path, name, title, type, description, day, extra, tags, hidden, body
+FROM (SELECT id, score FROM matches ORDER BY score LIMIT :close) AS matches
+JOIN documents ON documents.id = matches.id
+ORDER BY allowed DESC, rank_score DESC, documents.id DESC
+LIMIT :limit;
+
+-- name: document
+SELECT documents.*, agents.name AS agent_name, agents.number AS agent, scope
+FROM documents JOIN shelves USING (shelf) JOIN agents ON agents.number = shelves.agent
+WHERE path = :path;
+
+-- name: named
+SELECT * FROM documents WHERE shelf = :shelf AND name = :name ORDER BY path;
+
+-- name: list
+SELECT * FROM documents
+WHERE shelf = :shelf
+    AND day <= :day AND (day < :day OR path > :path)
+    AND (:hidden IS NULL OR hidden = :hidden)
+    AND (:pinned IS NULL OR pinned = :pinned)
+    AND (:types = '' OR instr(:types, char(31) || type || char(31)) > 0)
+    AND (:tags = '[]' OR NOT EXISTS (
+        SELECT 1 FROM json_each(:tags) WHERE instr(lower(tags), char(31) || lower(value) || char(31)) = 0
+    ))
+ORDER BY day DESC, path
+LIMIT :limit;
+
+-- name: list_pinned
+-- As `list`, over the index that holds only pinned documents.
+SELECT * FROM documents INDEXED BY documents_pinned
+WHERE shelf = :shelf AND pinned = 1
+    AND day <= :day AND (day < :day OR path > :path)
+    AND (:hidden IS NULL OR hidden = :hidden)
+    AND (:types = '' OR instr(:types, char(31) || type || char(31)) > 0)
+    AND (:tags = '[]' OR NOT EXISTS (
+        SELECT 1 FROM json_each(:tags) WHERE instr(lower(tags), char(31) || lower(value) || char(31)) = 0
+    ))
+ORDER BY day DESC, path
+LIMIT :limit;

@@ -1,0 +1,104 @@
+"""Change notices: what the bell says of files becomes what a client hears of resources, in both protocol eras."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent, SubscriptionBus
+from mcp_types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
+
+from argosy_core.storage.base import Bell
+
+logger = logging.getLogger(__name__)
+
+
+class Announcer:
+    """Listens to the bell while started and publishes on `bus`, which serves ``subscriptions/listen`` (2026)."""
+
+    def __init__(self, bell: Bell, uris_of: Callable[[str], Sequence[str]]) -> None:
+        self.bus = InMemorySubscriptionBus()
+        self._bell = bell
+        self._uris_of = uris_of
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_listening: Callable[[], None] | None = None
+        self._tasks = _Tasks()
+
+    def start(self) -> None:
+        """Begin to announce on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._stop_listening = self._bell.listen("", self._heard)
+
+    def stop(self) -> None:
+        """End announcing. Idempotent."""
+        if self._stop_listening is not None:
+            self._stop_listening()
+        self._stop_listening = self._loop = None
+
+    def _heard(self, paths: frozenset[str]) -> None:
+        loop = self._loop
+        uris = sorted({uri for path in paths if path for uri in self._uris_of(path)})
+        if loop is None or not uris:
+            return
+        try:
+            loop.call_soon_threadsafe(self._publish, uris)
+        except RuntimeError:  # the loop closed while we looked
+            self._loop = None
+
+    def _publish(self, uris: Sequence[str]) -> None:
+        for uri in uris:
+            self._tasks.start(self.bus.publish(ResourceUpdated(uri=uri)))
+
+
+class LegacySubscriptions:
+    """``resources/subscribe`` of the 2025 protocol over a bus; the SDK leaves it to its users."""
+
+    def __init__(self, bus: SubscriptionBus) -> None:
+        # The session and what it asked for; a session is its own key, as the SDK keeps no id on stdio.
+        self._sessions: dict[tuple[int, str], Any] = {}
+        self._tasks = _Tasks()
+        bus.subscribe(self._heard)
+
+    def serve(self, server: Server[Any]) -> None:
+        """Answer subscriptions made through *server*."""
+
+        async def subscribe(ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
+            self._sessions[id(ctx.session), str(params.uri)] = ctx.session
+            return EmptyResult()
+
+        async def unsubscribe(ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
+            self._sessions.pop((id(ctx.session), str(params.uri)), None)
+            return EmptyResult()
+
+        server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
+        server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
+
+    def _heard(self, event: ServerEvent) -> None:
+        if not isinstance(event, ResourceUpdated):
+            return
+        for key, session in list(self._sessions.items()):
+            if key[1] == str(event.uri):
+                self._tasks.start(self._tell(key, session))
+
+    async def _tell(self, key: tuple[int, str], session: Any) -> None:
+        try:
+            await session.send_resource_updated(key[1])
+        except Exception:  # a client that went away must not end the notices of the others
+            logger.debug("a subscriber is gone", exc_info=True)
+            self._sessions.pop(key, None)
+
+
+class _Tasks:
+    """Started and left to run; kept so that none is collected while it waits."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)

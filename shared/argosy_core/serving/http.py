@@ -1,0 +1,125 @@
+"""Streamable HTTP: one server at ``/mcp``, a gateway at ``/mcp`` with each of its servers at ``/<name>/mcp``.
+
+Only loopback is served without authentication. The Host header must be exactly this address, and a request that carries
+an Origin is refused: no web page may call tools.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp.server import MCPServer
+from mcp.server.lowlevel import Server
+from mcp.server.transport_security import TransportSecuritySettings
+
+from argosy_core.errors import InvalidArgument, PermissionDenied, Unavailable
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+AnyServer = MCPServer[Any] | Server[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+
+def parse_address(text: str) -> Address:
+    """``HOST:PORT``, ``:PORT`` or ``[v6]:PORT``. Raises InvalidArgument otherwise, PermissionDenied beyond loopback."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdecimal() or int(port) > 65535:
+        raise InvalidArgument(f"not an address: {text}", hint="write HOST:PORT, for example 127.0.0.1:8750")
+    if not _is_loopback(host):
+        raise PermissionDenied(
+            f"{host} can be reached from other machines, and nothing here would authenticate them",
+            hint="listen on 127.0.0.1",
+        )
+    return Address(host, int(port))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def build_app(main: AnyServer, parts: Mapping[str, AnyServer], address: Address) -> Starlette:
+    """The ASGI application: *main* at ``/mcp``, each of *parts* at ``/<name>/mcp``."""
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    security = TransportSecuritySettings(allowed_hosts=_hosts(address), allowed_origins=[])
+    routes: list[Any] = []
+    managers: list[Callable[[], Any]] = []
+    for path, server in {"/mcp": main, **{f"/{name}/mcp": part for name, part in parts.items()}}.items():
+        app = server.streamable_http_app(
+            streamable_http_path=path, transport_security=security, host=address.host, json_response=True
+        )
+        routes += app.routes
+        managers.append(server.session_manager.run)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            for run in managers:
+                await stack.enter_async_context(run())
+            yield
+
+    async def alive(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    return Starlette(routes=[*routes, Route("/health/live", alive)], lifespan=lifespan)
+
+
+def _hosts(address: Address) -> list[str]:
+    names = {address.host, "localhost", "127.0.0.1", "::1"}
+    return [f"[{name}]:{address.port}" if ":" in name else f"{name}:{address.port}" for name in sorted(names)]
+
+
+async def serve_http(
+    main: AnyServer,
+    parts: Mapping[str, AnyServer],
+    address: Address,
+    started: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve until interrupted; *started* is told the URL once the port is open.
+
+    Raises Unavailable when the port is taken.
+    """
+    import uvicorn
+
+    bound = _bind(address)
+    actual = Address(address.host, bound.getsockname()[1])
+    app = build_app(main, parts, actual)
+    config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    shown = f"[{actual.host}]" if ":" in actual.host else actual.host
+    started(f"http://{shown}:{actual.port}/mcp")
+    with bound:
+        await uvicorn.Server(config).serve(sockets=[bound])
+
+
+def _bind(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((address.host, address.port))
+        found.listen(128)
+    except OSError as exc:
+        found.close()
+        raise Unavailable(f"cannot listen on {address.host}:{address.port}", hint="is it in use already?") from exc
+    return found

@@ -1,0 +1,290 @@
+"""The server every member of the fleet is: the SDK's MCPServer with the contract's rules around its tools."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
+from mcp.server.subscriptions import SubscriptionBus
+from mcp.shared.uri_template import UriTemplate
+from mcp_types import CallToolResult, InputRequiredResult, ReadResourceRequestParams, ReadResourceResult
+from mcp_types import Tool as MCPTool
+from pydantic import ValidationError
+
+from argosy_core import __version__
+from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, PermissionDenied
+from argosy_core.serving.announce import Announcer, LegacySubscriptions
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.identity import TokenVerifier, WhoCalls, identify
+from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
+from argosy_core.serving.shaping import explain_crash, explain_validation, shape_error, shape_result
+from argosy_core.serving.toolbox import ToolBox, ToolEntry, may_call
+from argosy_core.types import ActionClass, Caller, Role
+
+_lister: ContextVar[Caller | None] = ContextVar("argosy_lister", default=None)
+
+
+class Domain(Protocol):
+    """What the base asks of a server's own code."""
+
+    async def counts(self, agent: str | None) -> dict[str, int]:
+        """How much of what it keeps, for the status."""
+        ...
+
+    async def doctor(self, agent: str | None) -> Sequence[DoctorFinding]:
+        """What is wrong, each with a fix."""
+        ...
+
+    def uris_of(self, path: str) -> Sequence[str]:
+        """The resources that a change of the vault's file *path* touches."""
+        ...
+
+
+class ArgosyServer(MCPServer[None]):
+    """One server of the fleet.
+
+    *background* is entered while at least one client is connected (watching, projections) and left after the last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: ServerConfig,
+        domain: Domain,
+        tools: ToolBox,
+        *,
+        title: str,
+        instructions: str,
+        background: Callable[[], Any] | None = None,
+    ) -> None:
+        self.short_name = name
+        self.config = config
+        self.domain = domain
+        self._verifier = TokenVerifier(config.host_key, config.clock)
+        self._launched = Caller(agent=config.agent, role=config.role, source="flag")
+        self._background = background
+        self._announcer = Announcer(config.store.bell, domain.uris_of)
+        self._users = 0
+        self._users_guard = threading.Lock()
+        self._add_own_tools(tools)
+        self.entries = tools.entries
+        super().__init__(
+            name,
+            title=title,
+            instructions=instructions,
+            version=__version__,
+            tools=[entry.tool for entry in tools.entries.values()],
+            log_level=config.log_level,
+            lifespan=_lifespan,
+            subscriptions=self._announcer.bus,
+            middleware=[self._remember_lister],
+        )
+        # The SDK has no public way to its lower layer, where the 2025 subscriptions are registered.
+        LegacySubscriptions(self.bus).serve(self._lowlevel_server)
+        self._add_status_resource()
+
+    # Who calls
+
+    def caller_of(self, ctx: Context[Any, Any] | None) -> Caller:
+        """The caller of the request behind *ctx*. Raises Unauthenticated for a bad token."""
+        meta = ctx.request_context.meta if ctx is not None else None
+        return identify(meta, self._launched, self._verifier)
+
+    async def resource_of(self, read: Callable[..., Awaitable[str]], *arguments: str) -> str:
+        """A document of the launched agent for a resource: *read* is called with the agent's name and *arguments*.
+
+        Raises ResourceNotFoundError or ResourceError, as the SDK wants it.
+        """
+        try:
+            return await read(need_agent(self._launched), *arguments)
+        except NotFound as error:
+            raise ResourceNotFoundError(str(error)) from error
+        except ArgosyError as error:
+            raise ResourceError(f"{error.code}: {error}") from error
+
+    async def _remember_lister(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        if ctx.method != "tools/list":
+            return await call_next(ctx)
+        token = _lister.set(identify(ctx.meta, self._launched, self._verifier))
+        try:
+            return await call_next(ctx)
+        finally:
+            _lister.reset(token)
+
+    # Tools
+
+    @property
+    def bus(self) -> SubscriptionBus:
+        """Where this server's change notices are published."""
+        return self._announcer.bus
+
+    async def tools_for(self, meta: Mapping[str, Any] | None) -> list[MCPTool]:
+        """The tools shown to the caller of a request with *meta*."""
+        token = _lister.set(identify(meta, self._launched, self._verifier))
+        try:
+            return await self.list_tools()
+        finally:
+            _lister.reset(token)
+
+    async def owns_resource(self, uri: str) -> bool:
+        """Whether *uri* is one of this server's resources, static or by template."""
+        if any(str(resource.uri) == uri for resource in await self.list_resources()):
+            return True
+        templates = await self.list_resource_templates()
+        return any(UriTemplate.parse(template.uri_template).match(uri) is not None for template in templates)
+
+    async def answer_resource(
+        self, ctx: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
+    ) -> ReadResourceResult | InputRequiredResult:
+        """The answer to ``resources/read`` for a server that stands in front of this one."""
+        return await self._handle_read_resource(ctx, params)
+
+    async def list_tools(self) -> list[MCPTool]:
+        caller = _lister.get() or self._launched
+        shown = {entry.tool.name for entry in self.entries_for(caller.role)}
+        return [tool for tool in await super().list_tools() if tool.name in shown]
+
+    def entries_for(self, role: Role) -> list[ToolEntry]:
+        """The tools that *role* is shown: all it may call, cut to the default profile for agents."""
+        every = role is not Role.AGENT or self.config.profile == "full"
+        return [e for e in self.entries.values() if may_call(e, role) and (every or e.default)]
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        try:
+            entry = self._callable_entry(name, arguments, self.caller_of(context))
+            surroundings: Context[Any, Any] = context or Context(mcp_server=self)
+            value: Any = await entry.tool.run(arguments, surroundings)
+            return value if isinstance(value, InputRequiredResult) else shape_result(value)
+        except ArgosyError as error:
+            return shape_error(error)
+        except ToolError as error:
+            return shape_error(_cause(name, error))
+
+    def _callable_entry(self, name: str, arguments: dict[str, Any], caller: Caller) -> ToolEntry:
+        entry = self.entries.get(name)
+        if entry is None:
+            raise NotFound(f"there is no tool {name!r} here", hint="tools/list shows the tools")
+        if not may_call(entry, caller.role):
+            hint = (
+                "an operator may: --role operator"
+                if entry.role is Role.OPERATOR
+                else "only the host or an operator may"
+            )
+            raise PermissionDenied(f"{name} is not for the role {caller.role.value}", hint=hint)
+        properties: dict[str, Any] = entry.tool.parameters.get("properties", {})
+        unknown = sorted(arguments.keys() - properties.keys())
+        if unknown:
+            raise InvalidArgument(
+                f"{name} does not take {', '.join(unknown)}", hint=f"it takes: {', '.join(properties) or 'nothing'}"
+            )
+        return entry
+
+    def _add_own_tools(self, tools: ToolBox) -> None:
+        title = self.short_name.capitalize()
+
+        async def status(caller: WhoCalls) -> Health:
+            return await self.health(caller)
+
+        async def doctor(caller: WhoCalls) -> DoctorReport:
+            findings = await self.domain.doctor(caller.agent)
+            return DoctorReport(server=self.short_name, findings=list(findings))
+
+        status.__name__ = f"{self.short_name}_status"
+        status.__doc__ = f"Version, store, counts and health of the {self.short_name} server."
+        doctor.__name__ = f"{self.short_name}_doctor"
+        doctor.__doc__ = f"Check what the {self.short_name} server keeps; every finding comes with a fix."
+        tools.tool(f"{title} status")(status)
+        tools.tool(f"{title} doctor", ActionClass.READ_ONLY, role=Role.OPERATOR)(doctor)
+
+    async def health(self, caller: Caller) -> Health:
+        """What `<server>_status` answers."""
+        problems: list[str] = []
+        counts: dict[str, int] = {}
+        try:
+            counts = await self.domain.counts(caller.agent)
+        except ArgosyError as error:
+            problems.append(str(error))
+        return Health(
+            server=self.short_name,
+            version=__version__,
+            store="files",
+            agent=caller.agent,
+            role=caller.role.value,
+            healthy=not problems,
+            counts=counts,
+            problems=problems,
+        )
+
+    def _add_status_resource(self) -> None:
+        async def read_status() -> str:
+            return (await self.health(self._launched)).model_dump_json()
+
+        self.resource(
+            f"{self.short_name}://status",
+            name=f"{self.short_name}_status",
+            title=f"{self.short_name.capitalize()} status",
+            description=f"State of the {self.short_name} server as JSON",
+            mime_type="application/json",
+        )(read_status)
+
+    # Life
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Background work while the block runs; entered by every connection, started and ended once."""
+        with self._users_guard:
+            self._users += 1
+            first = self._users == 1
+        if first:
+            await self._start()
+        try:
+            yield
+        finally:
+            with self._users_guard:
+                self._users -= 1
+                last = self._users == 0
+            if last:
+                await self._finish()
+
+    async def _start(self) -> None:
+        self._announcer.start()
+        self.config.store.start()
+
+    async def _finish(self) -> None:
+        self._announcer.stop()
+        if self._background is not None:
+            stopped: Awaitable[None] = self._background()
+            await stopped
+        await self.config.store.stop()
+
+
+@asynccontextmanager
+async def _lifespan(server: MCPServer[None]) -> AsyncGenerator[None]:
+    assert isinstance(server, ArgosyServer)
+    async with server.running():
+        yield
+
+
+def need_agent(caller: Caller) -> str:
+    """The agent whose documents a call is about. Raises InvalidArgument when nobody said which."""
+    if caller.agent is None:
+        raise InvalidArgument("no agent was chosen", hint="start with --agent NAME, or set default_agent in fleet.md")
+    return caller.agent
+
+
+def _cause(tool: str, error: ToolError) -> ArgosyError:
+    cause = error.__cause__
+    if isinstance(cause, ArgosyError):
+        return cause
+    if isinstance(cause, ValidationError):
+        return explain_validation(cause)
+    return explain_crash(tool, cause)

@@ -1,0 +1,313 @@
+"""The five storage primitives. A substrate is added by implementing these protocols and passing their suites.
+
+Paths and stream names are those of the vault whatever the substrate: a vault moves between substrates unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+from argosy_core.vault import ABSENT, ANY, Content, Expect, FileInfo
+
+__all__ = [
+    "ABSENT",
+    "ANY",
+    "Bell",
+    "Chain",
+    "Content",
+    "Documents",
+    "Entry",
+    "Expect",
+    "FileInfo",
+    "Finding",
+    "Head",
+    "Item",
+    "Items",
+    "Lease",
+    "Leases",
+    "Store",
+    "VerifyReport",
+]
+
+
+class Documents(Protocol):
+    """Named texts with a version; a write is all or nothing and durable when it returns."""
+
+    async def read(self, path: str) -> Content:
+        """The document at *path*. Raises NotFound."""
+        ...
+
+    async def read_from(self, path: str, offset: int, max_bytes: int | None = None) -> bytes:
+        """The bytes of *path* from *offset*, whatever its size; b"" when it is not there or shorter."""
+        ...
+
+    async def info(self, path: str) -> FileInfo | None:
+        """The stamp of *path* without reading it; None when there is none."""
+        ...
+
+    async def write(self, path: str, data: bytes, *, expect: Expect = ANY, keep_version: bool = False) -> Content:
+        """Put *data* at *path*; with *keep_version* the old content stays readable through `versions`.
+
+        Raises Conflict when *expect* is a version that is not the current one, AlreadyExists when it is ABSENT and
+        something is there. Exactly one of several writers that expect the same version wins.
+        """
+        ...
+
+    async def list(self, prefix: str, suffix: str = "", *, deep: bool = False) -> Sequence[FileInfo]:
+        """Documents in the folder *prefix* (and below it when *deep*) in name order."""
+        ...
+
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        """Names of the folders right in *prefix*, sorted."""
+        ...
+
+    async def versions(self, path: str) -> Sequence[FileInfo]:
+        """What earlier contents of *path* are kept, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a chain. *seq* counts from 1 for each (stream, writer); hashes are 64 hex characters."""
+
+    stream: str
+    writer: str
+    seq: int
+    prev: str
+    digest: str
+    hash: str
+    ts: str
+    event: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last entry of one writer in one stream."""
+
+    stream: str
+    writer: str
+    seq: int
+    hash: str
+
+
+FindingKind = Literal["altered", "truncated", "missing", "moved", "rewritten", "gap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What `verify` has to say about one place: *seq* is the entry where it begins."""
+
+    kind: FindingKind
+    stream: str
+    writer: str
+    seq: int
+    file: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """*entries* were checked; *unchained* lines were written by a system that keeps no chain."""
+
+    entries: int
+    unchained: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+class Chain(Protocol):
+    """Append-only hash-chained events, one chain for each (stream, writer)."""
+
+    async def append(
+        self,
+        stream: str,
+        writer: str,
+        event: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        expect_seq: int | None = None,
+    ) -> Entry:
+        """Add *event*; durable when it returns. Appends that arrive together may share one sync.
+
+        The same *key* with the same event gives the first entry again, with another event Conflict. With *expect_seq*
+        the new entry must get that number, else Conflict.
+        """
+        ...
+
+    async def find(self, stream: str, writer: str, key: str) -> Entry | None:
+        """The entry that *writer* appended to *stream* under *key*; None when there is none."""
+        ...
+
+    async def heads(self, stream: str | None = None) -> Sequence[Head]:
+        """The last entry of each writer, sorted by stream and writer."""
+        ...
+
+    async def streams(self) -> Sequence[str]:
+        """Names of all streams, sorted."""
+        ...
+
+    def scan(
+        self, stream: str, *, since: date | None = None, until: date | None = None, newest_first: bool = False
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """The lines of *stream* as they stand, days *since* to *until* inclusive, unchained lines too."""
+        ...
+
+    async def verify(self, stream: str | None = None) -> VerifyReport:
+        """Check every entry of *stream*, or of all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A named lock with an end. The higher *generation* of two leases on one name is the valid one."""
+
+    name: str
+    holder: str
+    token: str
+    generation: int
+    expires_at: datetime
+
+
+class Leases(Protocol):
+    """Locks that end by themselves, each with a generation that only grows: writers fence with it."""
+
+    async def acquire(self, name: str, holder: str, ttl_seconds: float) -> Lease:
+        """Take *name*. Raises Conflict while somebody else's lease on it has not ended."""
+        ...
+
+    async def renew(self, lease: Lease, ttl_seconds: float) -> Lease:
+        """Move the end of *lease*. Raises Conflict when it is not the current one any more."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give *lease* up. Nothing happens when it is not the current one any more."""
+        ...
+
+    async def current(self, name: str) -> Lease | None:
+        """Who holds *name* now; None when nobody does."""
+        ...
+
+
+ItemState = Literal["held", "ready", "leased", "done", "failed", "cancelled", "expired", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A unit of work. *attempt* counts claims; *lease* is there while *state* is ``leased``."""
+
+    id: str
+    queue: str
+    state: ItemState
+    payload: Mapping[str, Any]
+    key: str | None
+    priority: int
+    attempt: int
+    max_attempts: int
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    lease: Lease | None = None
+    result: Mapping[str, Any] | None = None
+    reason: str | None = None
+
+
+class Items(Protocol):
+    """A durable work queue: each item completes once, or ends dead with its reason."""
+
+    async def enqueue(
+        self,
+        queue: str,
+        payload: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        priority: int = 0,
+        not_before: datetime | None = None,
+        expires_at: datetime | None = None,
+        max_attempts: int = 3,
+    ) -> tuple[Item, bool]:
+        """Add an item; with a *key* used before, the earlier item and True. Other payload under it: Conflict."""
+        ...
+
+    async def claim(self, queue: str, worker: str, lease_seconds: float, count: int = 1) -> Sequence[Item]:
+        """Take up to *count* ready items, highest priority first, then oldest."""
+        ...
+
+    async def renew(self, item: str, token: str, lease_seconds: float) -> Item:
+        """Extend a claim. Raises Conflict for the token of an older claim."""
+        ...
+
+    async def complete(self, item: str, token: str, result: Mapping[str, Any]) -> Item:
+        """End an item as done. Raises Conflict for the token of an older claim."""
+        ...
+
+    async def fail(self, item: str, token: str, error: str, retry_in_seconds: float | None = None) -> Item:
+        """Give an item back for another attempt, or end it dead when none is left."""
+        ...
+
+    async def release(self, item: str, token: str, hold: str | None = None) -> Item:
+        """Give an item back without counting the attempt; with *hold* it waits under that reason."""
+        ...
+
+    async def cancel(self, item: str) -> Item:
+        """End an item that nobody works on."""
+        ...
+
+    async def get(self, item: str) -> Item:
+        """One item. Raises NotFound."""
+        ...
+
+    async def list(
+        self, queue: str | None = None, state: ItemState | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> tuple[Sequence[Item], str | None]:
+        """A page of items and the cursor of the next."""
+        ...
+
+
+class Bell(Protocol):
+    """Says "this path changed" to every process that listens: a cue, not a payload.
+
+    A missed ring is made up by reading. The path ``""`` means that anything may have changed.
+    """
+
+    @property
+    def watching(self) -> bool:
+        """Whether changes by others are heard too, and not only rings of this process."""
+        ...
+
+    def ring(self, *paths: str) -> None:
+        """Say that *paths* changed. Never blocks, never raises."""
+        ...
+
+    def listen(self, prefix: str, heard: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Call *heard* with changed paths under *prefix*, from any thread, until the returned function is called."""
+        ...
+
+
+class Store(Protocol):
+    """The primitives of one vault, opened together."""
+
+    @property
+    def documents(self) -> Documents: ...
+    @property
+    def chain(self) -> Chain: ...
+    @property
+    def leases(self) -> Leases: ...
+    @property
+    def bell(self) -> Bell: ...
+
+    def start(self) -> None:
+        """Begin background work (watching); counted, so that several servers may share the store."""
+        ...
+
+    async def stop(self) -> None:
+        """End what `start` began, with the last of them."""
+        ...
+
+    def close(self) -> None:
+        """Release files and threads. Idempotent."""
+        ...

@@ -1,0 +1,45 @@
+"""Documents as files of the vault."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from anyio import to_thread
+
+from argosy_core.storage.base import ANY, Content, Expect, FileInfo
+from argosy_core.vault import Vault
+
+
+class FileDocuments:
+    """`Documents` over a vault; every call is one hop to a worker thread."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def read(self, path: str) -> Content:
+        return await to_thread.run_sync(self._vault.read, path)
+
+    async def read_from(self, path: str, offset: int, max_bytes: int | None = None) -> bytes:
+        return await to_thread.run_sync(self._vault.read_from, path, offset, max_bytes)
+
+    async def info(self, path: str) -> FileInfo | None:
+        return await to_thread.run_sync(self._vault.info, path)
+
+    async def write(self, path: str, data: bytes, *, expect: Expect = ANY, keep_version: bool = False) -> Content:
+        return await to_thread.run_sync(
+            lambda: self._vault.replace(path, data, expect=expect, keep_version=keep_version)
+        )
+
+    async def list(self, prefix: str, suffix: str = "", *, deep: bool = False) -> Sequence[FileInfo]:
+        read = (lambda: list(self._vault.walk(prefix, suffix))) if deep else lambda: self._vault.files(prefix, suffix)
+        return await to_thread.run_sync(read)
+
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        return await to_thread.run_sync(self._vault.folders, prefix)
+
+    async def versions(self, path: str) -> Sequence[FileInfo]:
+        folder, name = os.path.split(path)
+        stem, suffix = os.path.splitext(name)
+        kept = await to_thread.run_sync(self._vault.files, f"{folder}/.versions/{stem}".lstrip("/"), suffix)
+        return kept[::-1]

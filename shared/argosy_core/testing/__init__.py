@@ -1,0 +1,3 @@
+"""Proof for anybody's implementation: conformance suites and fakes, without a test framework."""
+
+from __future__ import annotations

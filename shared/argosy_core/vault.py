@@ -1,0 +1,393 @@
+"""The vault: a folder that people and several processes write at the same time.
+
+Every path is walked component by component from an open root with ``O_NOFOLLOW``, so no name, link or race leaves the
+vault. A replace is temporary file → fsync → rename → fsync of the folder; an append is lock → one write → fsync.
+All methods block; call them off the event loop.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from argosy_core.canonical import sha256_hex
+from argosy_core.clock import Clock, SystemClock
+from argosy_core.errors import (
+    AlreadyExists,
+    ArgosyError,
+    Conflict,
+    Corrupted,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    TooLarge,
+    Unavailable,
+)
+from argosy_core.fs import FileSystem, PosixFileSystem
+from argosy_core.ids import Ids, SystemIds
+from argosy_core.locks import LockFolder
+from argosy_core.names import check_path
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+STATE_FOLDER = ".argosy"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class _Any:
+    def __repr__(self) -> str:
+        return "ANY"
+
+
+ANY = _Any()
+"""Write whatever is there now."""
+ABSENT = ""
+"""Write only when nothing is there."""
+Expect = str | _Any
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """One file: *path* is vault-relative; *stamp* is (mtime in ns, size in bytes) and changes with the content."""
+
+    path: str
+    stamp: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file with what they were read from. *version* is their SHA-256 in hex."""
+
+    path: str
+    data: bytes
+    version: str
+    stamp: tuple[int, int]
+
+
+class Vault:
+    """One vault on disk.
+
+    Raises NotFound on construction when *root* is not a folder.
+    """
+
+    def __init__(
+        self, root: Path | str, *, fs: FileSystem | None = None, clock: Clock | None = None, ids: Ids | None = None
+    ) -> None:
+        self.root = Path(root).expanduser().resolve()
+        if not self.root.is_dir():
+            raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")
+        self.fs = fs or PosixFileSystem()
+        self.clock = clock or SystemClock()
+        self._ids = ids or SystemIds()
+        self._root_fd = self.fs.open(str(self.root), os.O_RDONLY | os.O_DIRECTORY)
+        self._locks = LockFolder(str(self.root / STATE_FOLDER / "locks"), self.fs, self.clock)
+
+    def close(self) -> None:
+        """Close the root descriptor. Idempotent."""
+        fd, self._root_fd = self._root_fd, -1
+        if fd >= 0:
+            self.fs.close(fd)
+
+    def __del__(self) -> None:
+        if getattr(self, "_root_fd", -1) >= 0:
+            self.close()
+
+    # Reading
+
+    def read(self, path: str, max_bytes: int = MAX_FILE_BYTES) -> Content:
+        """The file at *path*.
+
+        Raises NotFound, TooLarge, PermissionDenied (a link, a device), InvalidArgument (a bad path).
+        """
+        parts = check_path(path)
+        with _os_errors(path), self._folder(parts[:-1]) as folder:
+            return self._read_in(folder, parts[-1], path, max_bytes)
+
+    def _read_in(self, folder: int, name: str, path: str, max_bytes: int = MAX_FILE_BYTES) -> Content:
+        with self._opened(folder, name, _READ) as fd:
+            info = self._regular(fd, path)
+            if info.st_size > max_bytes:
+                raise TooLarge(f"{path} has {info.st_size} bytes; the limit is {max_bytes}", path=path)
+            data = self._drain(fd, info.st_size)
+        return Content(path, data, sha256_hex(data), (info.st_mtime_ns, len(data)))
+
+    def info(self, path: str) -> FileInfo | None:
+        """The stamp of the regular file at *path*; None when there is none."""
+        parts = check_path(path)
+        try:
+            with _os_errors(path), self._folder(parts[:-1]) as folder:
+                found = self.fs.stat(parts[-1], dir_fd=folder)
+        except NotFound:
+            return None
+        return FileInfo(path, (found.st_mtime_ns, found.st_size)) if stat.S_ISREG(found.st_mode) else None
+
+    def folders(self, path: str = "") -> list[str]:
+        """Names of the folders in *path*, sorted; links and names starting with ``.`` are left out."""
+        return [name for name, info in self._entries(path) if stat.S_ISDIR(info.st_mode)]
+
+    def files(self, path: str, suffix: str = "") -> list[FileInfo]:
+        """Regular files right in *path* whose names end in *suffix*, sorted by name; [] when it is not there."""
+        return [
+            FileInfo(f"{path}/{name}" if path else name, (info.st_mtime_ns, info.st_size))
+            for name, info in self._entries(path)
+            if name.endswith(suffix) and stat.S_ISREG(info.st_mode)
+        ]
+
+    def walk(self, path: str, suffix: str = "") -> Iterator[FileInfo]:
+        """Like `files`, in all folders below *path* too, depth first in name order."""
+        yield from self.files(path, suffix)
+        for name in self.folders(path):
+            yield from self.walk(f"{path}/{name}" if path else name, suffix)
+
+    def _entries(self, path: str) -> list[tuple[str, os.stat_result]]:
+        parts = check_path(path) if path else ()
+        found: list[tuple[str, os.stat_result]] = []
+        try:
+            with _os_errors(path), self._folder(parts) as folder:
+                for name in sorted(self.fs.names(folder)):
+                    if not name.startswith("."):
+                        self._add_entry(found, folder, name)
+        except NotFound:
+            return []
+        return found
+
+    def _add_entry(self, found: list[tuple[str, os.stat_result]], folder: int, name: str) -> None:
+        try:
+            found.append((name, self.fs.stat(name, dir_fd=folder)))
+        except FileNotFoundError:
+            return  # renamed or removed while we listed
+
+    # Writing
+
+    def replace(self, path: str, data: bytes, *, expect: Expect = ANY, keep_version: bool = False) -> Content:
+        """Put *data* at *path*, durably and at once; a reader sees the old or the new file, never part of one.
+
+        *expect* is a version (`Content.version`), ABSENT or ANY. With *keep_version* the old content is first kept
+        under ``.versions/<stem>/`` beside the file. Raises Conflict (with the current version in its detail),
+        AlreadyExists when ABSENT was expected, TooLarge.
+        """
+        if len(data) > MAX_FILE_BYTES:
+            raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {MAX_FILE_BYTES}", path=path)
+        parts = check_path(path)
+        parent = "/".join(parts[:-1])
+        with self.lock(parent), _os_errors(path), self._folder(parts[:-1], create=True) as folder:
+            old = self._current(folder, parts[-1], path)
+            _check_expected(path, expect, old)
+            if keep_version and old is not None and old.data != data:
+                self._keep(parent, parts[-1], old)
+            return self._replace_in(folder, parts[-1], path, data)
+
+    def _current(self, folder: int, name: str, path: str) -> Content | None:
+        try:
+            return self._read_in(folder, name, path)
+        except FileNotFoundError:
+            return None
+
+    def _keep(self, parent: str, name: str, old: Content) -> None:
+        stem, suffix = os.path.splitext(name)
+        stamp = f"{self.clock.now():%Y%m%dT%H%M%S%fZ}_{old.version[:8]}{suffix}"
+        folder = tuple(p for p in (*parent.split("/"), ".versions", stem) if p)
+        with self._folder(folder, create=True) as fd:
+            self._replace_in(fd, stamp, "/".join((*folder, stamp)), old.data)
+
+    def _replace_in(self, folder: int, name: str, path: str, data: bytes) -> Content:
+        temporary = f".{name[:60]}.{self._ids.random(6).hex()}.tmp"
+        fd = self.fs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, dir_fd=folder)
+        try:
+            try:
+                self._copy_mode(fd, folder, name)
+                self._write_all(fd, data)
+                self.fs.fsync(fd)
+                written = self.fs.fstat(fd)
+            finally:
+                self.fs.close(fd)
+            self.fs.rename(temporary, name, dir_fd=folder)
+        except BaseException:
+            self._discard(folder, temporary)
+            raise
+        self.fs.fsync(folder)
+        return Content(path, data, sha256_hex(data), (written.st_mtime_ns, len(data)))
+
+    def _copy_mode(self, fd: int, folder: int, name: str) -> None:
+        try:
+            old = self.fs.stat(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        self.fs.chmod(fd, stat.S_IMODE(old.st_mode))
+
+    def _discard(self, folder: int, name: str) -> None:
+        try:
+            self.fs.unlink(name, dir_fd=folder)
+        except OSError:
+            return  # the sweep finds it
+
+    def append(self, path: str, data: bytes) -> int:
+        """Add *data* at the end of *path*, durably, and return the file's new size in bytes.
+
+        The caller holds the lock that all appenders of this file share. A failed write leaves the file as it was.
+        """
+        parts = check_path(path)
+        with _os_errors(path), self._folder(parts[:-1], create=True) as folder:
+            created = self.info(path) is None
+            with self._opened(folder, parts[-1], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW) as fd:
+                before = self._regular(fd, path).st_size
+                try:
+                    self._write_all(fd, data)
+                    self.fs.fsync(fd)
+                except BaseException:
+                    self.fs.truncate(fd, before)
+                    raise
+            if created:
+                self.fs.fsync(folder)
+        return before + len(data)
+
+    def read_from(self, path: str, offset: int, max_bytes: int | None = None) -> bytes:
+        """The bytes of *path* from *offset*, to its end or at most *max_bytes*; b"" when it is not there or shorter."""
+        parts = check_path(path)
+        try:
+            with (
+                _os_errors(path),
+                self._folder(parts[:-1]) as folder,
+                self._opened(folder, parts[-1], _READ) as fd,
+            ):
+                size = self._regular(fd, path).st_size - offset
+                size = size if max_bytes is None else min(size, max_bytes)
+                return self._drain(fd, size, offset)
+        except NotFound:
+            return b""
+
+    def cut_tail(self, path: str, keep_bytes: int) -> str:
+        """Set the bytes of *path* after *keep_bytes* aside under ``.argosy/recovered`` and cut them off the file.
+
+        Returns where they were put, relative to the vault. The caller holds the lock of the file's appenders.
+        """
+        tail = self.read_from(path, keep_bytes)
+        name = path.replace("/", "%2f")
+        aside = f"{STATE_FOLDER}/recovered/{name[-120:]}.{self.clock.now():%Y%m%dT%H%M%S%f}"
+        self.replace(aside, tail)
+        parts = check_path(path)
+        with (
+            _os_errors(path),
+            self._folder(parts[:-1]) as folder,
+            self._opened(folder, parts[-1], os.O_WRONLY | os.O_NOFOLLOW) as fd,
+        ):
+            self.fs.truncate(fd, keep_bytes)
+            self.fs.fsync(fd)
+        return aside
+
+    def lock(self, name: str, wait_seconds: float = 10.0) -> AbstractContextManager[None]:
+        """Hold the lock *name* (by custom a folder's path) against threads and processes on this vault."""
+        return self._locks.hold(name or "root", wait_seconds)
+
+    def state_path(self, name: str) -> Path:
+        """Where the rebuildable file *name* of ``.argosy`` lies; the folder exists after the call."""
+        folder = self.root / STATE_FOLDER
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / name
+
+    # The walk
+
+    @contextmanager
+    def _folder(self, parts: tuple[str, ...], create: bool = False) -> Generator[int]:
+        fd = self.fs.open(".", _DIRECTORY, dir_fd=self._root_fd)
+        try:
+            for part in parts:
+                child = self._step(fd, part, create)
+                self.fs.close(fd)
+                fd = child
+            yield fd
+        finally:
+            self.fs.close(fd)
+
+    def _step(self, fd: int, part: str, create: bool) -> int:
+        try:
+            return self.fs.open(part, _DIRECTORY, dir_fd=fd)
+        except FileNotFoundError:
+            if not create:
+                raise
+        try:
+            self.fs.mkdir(part, dir_fd=fd)
+            self.fs.fsync(fd)
+        except FileExistsError:
+            pass  # another writer made it
+        return self.fs.open(part, _DIRECTORY, dir_fd=fd)
+
+    @contextmanager
+    def _opened(self, folder: int, name: str, flags: int) -> Generator[int]:
+        fd = self.fs.open(name, flags, dir_fd=folder)
+        try:
+            yield fd
+        finally:
+            self.fs.close(fd)
+
+    def _regular(self, fd: int, path: str) -> os.stat_result:
+        info = self.fs.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise PermissionDenied(f"{path} is not a regular file", path=path)
+        return info
+
+    def _drain(self, fd: int, size: int, offset: int = 0) -> bytes:
+        chunks: list[bytes] = []
+        while size > 0 and (chunk := self.fs.pread(fd, min(size, 1 << 20), offset)):
+            chunks.append(chunk)
+            size -= len(chunk)
+            offset += len(chunk)
+        return b"".join(chunks)
+
+    def _write_all(self, fd: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self.fs.write(fd, view) :]
+
+
+def _check_expected(path: str, expect: Expect, old: Content | None) -> None:
+    if isinstance(expect, _Any):
+        return
+    if old is None:
+        if expect != ABSENT:
+            raise Conflict(f"{path} is not there any more", hint="read it again", path=path, version=None)
+        return
+    if expect == ABSENT:
+        raise AlreadyExists(f"{path} exists", hint="choose another name", path=path, version=old.version)
+    if expect != old.version:
+        raise Conflict(
+            f"{path} was changed by somebody else",
+            hint="read it again and repeat the change on what it holds now",
+            path=path,
+            version=old.version,
+        )
+
+
+_LINK = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def _os_errors(path: str) -> Generator[None]:
+    """Turn what the operating system says of *path* into the error tree."""
+    try:
+        yield
+    except ArgosyError:
+        raise
+    except OSError as exc:
+        raise _translate(exc, path) from exc
+
+
+def _translate(exc: OSError, path: str) -> ArgosyError:
+    if exc.errno == errno.ENOENT:
+        return NotFound(f"there is no {path}", path=path)
+    if exc.errno in _LINK:
+        return PermissionDenied(f"{path} is, or lies behind, a link or a special file", path=path)
+    if exc.errno in _DENIED:
+        return PermissionDenied(f"no permission for {path}", hint="check the owner and mode of the file", path=path)
+    if exc.errno in _FULL:
+        return Unavailable(f"the disk is full: {path} was not written", hint="free some space", path=path)
+    if exc.errno in (errno.EISDIR, errno.ENAMETOOLONG):
+        return InvalidArgument(f"{path} cannot be a file", path=path)
+    return Corrupted(f"{path}: {os.strerror(exc.errno or 0)}", hint="check the disk", path=path)

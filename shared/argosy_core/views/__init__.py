@@ -1,0 +1,3 @@
+"""Typed read views of what the vault holds: agents, notes, skills."""
+
+from __future__ import annotations
