@@ -147,7 +147,11 @@ async def _connect(server: FleetServer, config: ServerConfig, errors: Any) -> As
 def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParameters:
     import os
 
-    env = {name: os.environ[name] for name in server.env if name in os.environ}
+    env: dict[str, str] = {}
+    for variable in server.env:  # NAME, or NAME=$SOURCE
+        name, _, source = variable.partition("=$")
+        if (source or name) in os.environ:
+            env[name] = os.environ[source or name]
     if not server.command:  # one of ours in a process of its own
         if config.host_key is not None:
             env[HOST_KEY_VARIABLE] = base64.b64encode(config.host_key).decode()

@@ -20,7 +20,7 @@ def named_servers(reader: Reader, agent: str) -> list[FleetServer]:
     data = reader.read(f"{agent}/mcp.md")
     if data is None:
         return []
-    return [_server(entry) for entry in parse_mcp(data.decode("utf-8", "replace"))]
+    return [_server(entry) for entry in parse_mcp(data, f"{agent}/mcp.md").entries]
 
 
 def _server(entry: McpEntry) -> FleetServer:
@@ -33,7 +33,7 @@ def _server(entry: McpEntry) -> FleetServer:
         entry_point=None,
         command=(entry.command, *entry.args) if entry.command else (),
         url=entry.url,
-        env=tuple(sorted(entry.env)),
+        env=tuple(sorted(f"{name}=${source}" for name, source in entry.env.items())),
         tools=dict[str, ActionClass](),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argosy_core.errors import Corrupted, NotFound
+from argosy_core.errors import ArgosyError, Corrupted, NotFound
 from argosy_core.storage.base import Content, Documents
 from argosy_goal.drafts import check_goal_name
 from argosy_goal.goal_file import FOLDER, OLD_ID, OLD_NAME, path_of, read_goal
@@ -17,16 +17,16 @@ class GoalFiles:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def read_all(self, agent: str) -> tuple[list[Goal], list[Corrupted]]:
+    async def read_all(self, agent: str) -> tuple[list[Goal], list[ArgosyError]]:
         """Every goal that can be read, and what is wrong with the others."""
         goals: list[Goal] = []
-        broken: list[Corrupted] = []
+        broken: list[ArgosyError] = []
         for path in await self._paths(agent):
             try:
                 goals.append(read_goal(await self._documents.read(path)))
             except NotFound:
                 continue  # moved away while we read the others
-            except Corrupted as error:
+            except ArgosyError as error:
                 broken.append(error)
         return goals, broken
 
@@ -37,6 +37,7 @@ class GoalFiles:
         return ([old.path] if old else []) + names
 
     async def find(self, agent: str, goal: str) -> Content:
+        """The file of *goal*. Raises NotFound, InvalidArgument, Corrupted for a broken older single goal."""
         try:
             return await self._documents.read(path_of(agent, check_goal_name(goal)))
         except NotFound:

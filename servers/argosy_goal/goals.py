@@ -21,13 +21,13 @@ from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_curso
 from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller, Role
 from argosy_goal import goal_edit
-from argosy_goal.drafts import GoalDraft, StepDraft, check_key, check_note, draft_goal, draft_steps
+from argosy_goal.drafts import GoalDraft, StepDraft, check_key, check_note, draft_steps
 from argosy_goal.goal_file import FOLDER, OLD_NAME, path_of, read_goal, text_of
 from argosy_goal.goal_files import GoalFiles
 from argosy_goal.history import append_history
 from argosy_goal.inspection import inspect_goals
 from argosy_goal.models import Goal, GoalPage, Step
-from argosy_goal.statuses import OPEN, PRIORITIES, STATUSES, Priority, Status, spoken
+from argosy_goal.statuses import OPEN, PRIORITIES, STATUSES, Status, spoken
 
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same goal
 _NO_DEADLINE = "9999"
@@ -49,25 +49,13 @@ class Goals:
 
     # Making
 
-    async def create(
-        self,
-        agent: str,
-        caller: Caller,
-        title: str,
-        why: str,
-        steps: Sequence[StepDraft],
-        priority: Priority,
-        deadline: str | None,
-        parent: str | None,
-        key: str | None,
-    ) -> Goal:
-        """Write a new goal. Raises InvalidArgument, TooLarge, NotFound (agent, parent), Conflict (a used key)."""
+    async def create(self, agent: str, caller: Caller, draft: GoalDraft, key: str | None) -> Goal:
+        """Write a new goal. Raises NotFound (the agent, the parent), InvalidArgument or Conflict (the key)."""
         check_key(key)
-        draft = draft_goal(title, why, steps, priority, deadline, parent)
         if agent not in await self._documents.folders():
             raise NotFound(f"there is no agent {agent!r}", hint="agent_list shows the agents")
-        if parent is not None:
-            await self._files.find(agent, parent)
+        if draft.parent is not None:
+            await self._files.find(agent, draft.parent)
         moment = self._clock.now()
         goal = await self._reserve(agent, draft, key) if key else new_id("goal", self._clock, self._ids)
         text = goal_edit.new_goal(draft.fields(goal, moment, key), moment)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from argosy_core.errors import Corrupted
+from argosy_core.errors import ArgosyError
 from argosy_core.serving.results import DoctorFinding
 from argosy_goal.models import Goal
 from argosy_goal.statuses import OPEN
 
 
-def inspect_goals(goals: Sequence[Goal], broken: Sequence[Corrupted]) -> list[DoctorFinding]:
+def inspect_goals(goals: Sequence[Goal], broken: Sequence[ArgosyError]) -> list[DoctorFinding]:
     """What is wrong with the files of one agent's goals."""
     findings = [_unreadable(error) for error in broken]
     known = {goal.goal for goal in goals}
@@ -20,13 +20,13 @@ def inspect_goals(goals: Sequence[Goal], broken: Sequence[Corrupted]) -> list[Do
     return findings or [DoctorFinding(status="pass", check="goal_files", message="every goal can be read")]
 
 
-def _unreadable(error: Corrupted) -> DoctorFinding:
+def _unreadable(error: ArgosyError) -> DoctorFinding:
     return DoctorFinding(
         status="fail",
         check="goal_files",
         message=error.message,
-        file=error.detail["path"],
-        line=error.detail["line"],
+        file=error.detail.get("path"),
+        line=error.detail.get("line"),
         fix=error.hint,
     )
 

@@ -11,12 +11,13 @@ from argosy_core.serving.results import DEFAULT_LIMIT
 from argosy_core.serving.server import need_agent
 from argosy_core.serving.toolbox import ToolBox
 from argosy_core.types import ActionClass
+from argosy_goal.drafts import draft_goal
 from argosy_goal.goals import Goals
 from argosy_goal.models import Goal, GoalPage
 from argosy_goal.statuses import Priority, Status
 
 GoalId = Annotated[str, Field(description="Its id")]
-StepId = Annotated[str | None, Field(description="Id of a step; without it, the goal itself")]
+StepId = Annotated[str | None, Field(description="Id of a step; else the goal itself")]
 Steps = list[str | dict[str, Any]]
 
 
@@ -36,7 +37,8 @@ def build_tools(goals: Goals) -> ToolBox:
         key: Annotated[str | None, Field(description="Repeat-safe: the same key makes one goal")] = None,
     ) -> Goal:
         """Set a goal that outlasts this conversation, with the steps towards it. It starts as pending."""
-        return await goals.create(need_agent(caller), caller, title, why, steps or [], priority, deadline, parent, key)
+        draft = draft_goal(title, why, steps or [], priority, deadline, parent)
+        return await goals.create(need_agent(caller), caller, draft, key)
 
     @box.tool("List goals", default=True)
     async def goal_list(
@@ -58,9 +60,9 @@ def build_tools(goals: Goals) -> ToolBox:
         caller: WhoCalls,
         goal: GoalId,
         to: Status,
-        expect_status: Annotated[str, Field(description="Its status as you read it; conflict if it is another by now")],
+        expect_status: Annotated[str, Field(description="Its status as you read it")],
         step: StepId = None,
-        note: Annotated[str | None, Field(description="Why, or what happened, for the history")] = None,
+        note: Annotated[str | None, Field(description="For the history")] = None,
         decision: Annotated[str | None, Field(description="What a person decided")] = None,
     ) -> Goal:
         """Change the status of a goal or of one step. What awaits a decision is moved on by a person."""

@@ -19,16 +19,15 @@ from argosy_log.events import LogEvent, Scope
 from argosy_log.query import Query, day_of_run, is_own_run, needles_of
 from argosy_log.reader import Found
 from argosy_log.runs import all_over, family
-from argosy_log.tail import Tail, Wanted
+from argosy_log.tail import FIRST_PIECE_BYTES, Tail, Wanted
 
 MAX_PAGE_BYTES = 1024 * 1024
 MAX_COUNTED_BYTES = 32 * 1024  # of one line: the rest of it is cut from the answer anyhow
 MAX_RUNS = 500
 MAX_RUN_EVENTS = 20_000
-MAX_RUN_BYTES = 64 * 1024 * 1024
+MAX_RUN_BYTES = 16 * 1024 * 1024
 MAX_NOTES = 5
 _MONTH = re.compile(r"\d{4}-\d{2}")
-_DAY_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})\.jsonl")
 _ONE_DAY = timedelta(days=1)
 
 
@@ -43,13 +42,14 @@ class _Day:
 class DayFiles:
     """`EventReader` over documents."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, first_piece_bytes: int = FIRST_PIECE_BYTES) -> None:
         self._documents = documents
+        self._first_piece_bytes = first_piece_bytes
 
     async def newest(self, query: Query, limit: int, cursor: str | None) -> Found:
         resume, positions = _position(cursor)
         last = min(filter(None, (resume, query.last_day)), default=None)
-        page = _Page(limit)
+        page = _Page(limit, MAX_PAGE_BYTES)
         async with aclosing(self._days(query.scope.streams, query.first_day, last, newest_first=True)) as days:
             async for day in days:
                 sizes = positions if day.day == resume else None
@@ -58,7 +58,7 @@ class DayFiles:
                 page.notes += await self._notes(tails)
                 if page.is_full:
                     left = {tail.stream: tail.position for tail in tails if tail.position > 0}
-                    more = left or await anext(days, None)
+                    more = bool(left) or await anext(days, None) is not None
                     return page.found(encode_cursor(day.day, left) if more else None)
         return page.found(None)
 
@@ -71,7 +71,7 @@ class DayFiles:
         return await self._follow(scope, run, None, None)
 
     async def _follow(self, scope: Scope, run: str, first: date | None, give_up_after: date | None) -> Found:
-        """The family of *run* from *first* on, until a day after all of it was over."""
+        """The family of *run* from *first* on, until all of it was over and a day went by without it."""
         events: list[LogEvent] = []
         notes: list[str] = []
         runs = {run}
@@ -80,18 +80,18 @@ class DayFiles:
             async for day in days:
                 if stop_after is not None and day.day > stop_after:
                     break
-                found, damage = await self._family_of_day(scope, day, runs)
-                events += found
-                notes += damage
-                if len(events) >= MAX_RUN_EVENTS or len(runs) > MAX_RUNS:
-                    notes.append("the run is too large: later events are left out")
+                page = await self._family_of_day(scope, day, runs)
+                events += page.events[::-1]
+                notes += page.notes
+                if page.is_full or len(events) >= MAX_RUN_EVENTS or len(runs) > MAX_RUNS:
+                    notes.insert(0, f"the run is too large to show whole: from {day.day} on events are left out")
                     break
-                if events:
+                if page.events:
                     stop_after = _following(day.day) if all_over(events) else None
-        return Found(tuple(events[:MAX_RUN_EVENTS]), notes=tuple(notes[:MAX_NOTES]))
+        return Found(tuple(events[:MAX_RUN_EVENTS]), notes=_few(notes))
 
-    async def _family_of_day(self, scope: Scope, day: _Day, runs: set[str]) -> tuple[list[LogEvent], list[str]]:
-        """One day's events of *runs* and of the runs that turn out to be below them, which are added to *runs*."""
+    async def _family_of_day(self, scope: Scope, day: _Day, runs: set[str]) -> _Page:
+        """One day's events, newest first, of *runs* and of those that turn out to be below them, which are added."""
         while True:
             wanted = Wanted(family(scope, frozenset(runs)), needles_of(sorted(runs)))
             tails = self._tails(day, wanted, None)
@@ -100,7 +100,8 @@ class DayFiles:
             known = len(runs)
             runs |= {event.run for event in page.events if event.run is not None}
             if len(runs) == known or len(runs) > MAX_RUNS or page.is_full:
-                return page.events[::-1], await self._notes(tails)
+                page.notes += await self._notes(tails)
+                return page
 
     async def count(self, streams: Sequence[str], day: date) -> int:
         lines = 0
@@ -128,30 +129,31 @@ class DayFiles:
         days: dict[str, dict[str, int]] = {}
         for stream in streams:
             for info in await self._documents.list(f"{stream}/log/{month}", ".jsonl"):
-                if name := _DAY_FILE.fullmatch(info.path.rsplit("/", 1)[-1]):
-                    days.setdefault(name[1], {})[stream] = info.stamp[1]
+                if is_day_file(stream, info.path):
+                    days.setdefault(info.path[-16:-6], {})[stream] = info.stamp[1]
         return days
 
     def _tails(self, day: _Day, wanted: Wanted, positions: Mapping[str, int] | None) -> list[Tail]:
         ends = day.sizes if positions is None else {
             stream: min(size, positions[stream]) for stream, size in day.sizes.items() if stream in positions
         }  # fmt: skip
-        return [Tail(self._documents, stream, _path(stream, day.day), end, wanted) for stream, end in ends.items()]
+        piece = self._first_piece_bytes
+        return [Tail(self._documents, name, _path(name, day.day), end, wanted, piece) for name, end in ends.items()]
 
     async def _notes(self, tails: Sequence[Tail]) -> list[str]:
-        """Where the lines stand that did not parse. Counting lines costs a read, so only for the first few."""
+        """Where the lines stand that did not parse. Counting lines costs a read, so only for a few."""
         notes: list[str] = []
         for tail in tails:
-            for start in tail.damaged[:MAX_NOTES]:
+            for start in sorted(tail.damaged)[: MAX_NOTES + 1]:
                 line = (await self._documents.read_from(tail.path, 0, start)).count(b"\n") + 1 if start else 1
-                notes.append(f"{tail.path}:{line} is not JSON and was left out")
+                notes.append(f"{tail.path}:{line} is not a JSON object and was left out")
         return notes
 
 
 class _Page:
     """Events being gathered until there are enough of them, or enough bytes."""
 
-    def __init__(self, limit: int, max_bytes: int = MAX_PAGE_BYTES) -> None:
+    def __init__(self, limit: int, max_bytes: int) -> None:
         self.events: list[LogEvent] = []
         self.notes: list[str] = []
         self._limit = limit
@@ -166,7 +168,7 @@ class _Page:
         return len(self.events) >= self._limit or self._bytes_left <= 0
 
     def found(self, cursor: str | None) -> Found:
-        return Found(tuple(self.events), cursor, tuple(self.notes[:MAX_NOTES]))
+        return Found(tuple(self.events), cursor, _few(self.notes))
 
 
 async def _drain(tails: Sequence[Tail], page: _Page) -> None:
@@ -179,8 +181,22 @@ async def _drain(tails: Sequence[Tail], page: _Page) -> None:
         page.add(line.event, line.stop - line.start)
 
 
+def _few(notes: Sequence[str]) -> tuple[str, ...]:
+    more = ("there are more such lines: log_doctor names them",) if len(notes) > MAX_NOTES else ()
+    return (*notes[:MAX_NOTES], *more)
+
+
 def _path(stream: str, day: str) -> str:
     return f"{stream}/log/{day[:7]}/{day}.jsonl"
+
+
+def is_day_file(stream: str, path: str) -> bool:
+    """Whether *path* is where a day of *stream* is kept; other files beside the days are not read."""
+    try:
+        day = date.fromisoformat(path.rsplit("/", 1)[-1].removesuffix(".jsonl"))
+    except ValueError:
+        return False
+    return path == _path(stream, day.isoformat())
 
 
 def _within(name: str, first: str | None, last: str | None) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from anyio import to_thread
 
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.storage.base import Finding, Store, VerifyReport
 from argosy_core.vault import STATE_FOLDER
+from argosy_log.day_files import is_day_file
 from argosy_log.events import read_line
 
 MAX_PER_FILE = 20
 RECOVERED = f"{STATE_FOLDER}/recovered"
-_DAY_FILE = re.compile(r"[^/]+/log/(\d{4}-\d{2})/\1-\d{2}\.jsonl")
 _FIXES = {
     "altered": "put the line back from git or a backup; if it was changed on purpose, keep the finding as its record",
     "truncated": "put the missing lines back from git or a backup",
@@ -40,7 +38,7 @@ async def _files_of(store: Store, stream: str) -> list[DoctorFinding]:
     found: list[DoctorFinding] = []
     files = await store.documents.list(f"{stream}/log", ".jsonl", deep=True)
     for info in files:
-        if not _DAY_FILE.fullmatch(info.path):
+        if not is_day_file(stream, info.path):
             message = "not a day's file of the log: queries do not read it"
             fix = "name it <stream>/log/YYYY-MM/YYYY-MM-DD.jsonl, or move it out of log/"
             found.append(_warning("log_files", message, info.path, None, fix))
@@ -83,8 +81,8 @@ def _line(stream: str, path: str, number: int, line: bytes, *, torn: bool) -> Do
 
 
 def _chain_of(stream: str, report: VerifyReport) -> list[DoctorFinding]:
-    # A finding without a writer is a line that is no entry at all: `_files_of` names it with its number.
-    broken = [finding for finding in report.findings if finding.writer]
+    # A finding without writer and number is a line that is no entry at all: `_files_of` names it, with its line.
+    broken = [finding for finding in report.findings if finding.writer or finding.seq]
     found = [_broken(finding) for finding in broken[:MAX_PER_FILE]]
     if len(broken) > MAX_PER_FILE:
         message = f"{len(broken) - MAX_PER_FILE} more findings in {stream}"

@@ -54,21 +54,20 @@ def bounded(value: Any) -> Any:
         return value if math.isfinite(value) else str(value)
     if not isinstance(value, dict | list):
         return value
+    nested = cast("dict[str, Any] | list[Any]", value)
     try:
-        text = json.dumps(value, ensure_ascii=False)
-        if len(text) <= MAX_VALUE_CHARS and _is_plain(value):
-            return value
+        text = json.dumps(nested, ensure_ascii=False)
+        return nested if len(text) <= MAX_VALUE_CHARS and _is_plain(nested) else cut(text)
     except RecursionError:
         return "nested too deep to show"
-    return cut(text)
 
 
-def _is_plain(value: Any, depth: int = 0) -> bool:
+def _is_plain(value: object, depth: int = 0) -> bool:
     """Whether every client can take *value*: finite numbers, and no deeper than a schema validator likes."""
     if isinstance(value, float):
         return math.isfinite(value)
     if depth > _MAX_DEPTH:
         return False
     if isinstance(value, dict):
-        value = list(cast("dict[str, Any]", value).values())
-    return not isinstance(value, list) or all(_is_plain(item, depth + 1) for item in cast("list[Any]", value))
+        value = list(cast("dict[str, object]", value).values())
+    return not isinstance(value, list) or all(_is_plain(item, depth + 1) for item in cast("list[object]", value))

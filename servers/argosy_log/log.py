@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from argosy_core.canonical import canonical_json
 from argosy_core.errors import InvalidArgument, NotFound
@@ -105,8 +106,9 @@ class Log:
             "events_today": await self._reader.count(own, self._clock.now().date()),
             "streams": len(streams),
         }
-        heads = await self._chain.heads(agent) if agent is not None else []
-        return counts | {f"entries_{head.writer}": head.seq for head in heads}
+        if agent is not None:
+            counts |= {f"entries_{head.writer}": head.seq for head in await self._chain.heads(agent)}
+        return counts
 
     async def doctor(self, agent: str | None) -> Sequence[DoctorFinding]:
         return await examine(self._store)
@@ -114,7 +116,8 @@ class Log:
     def uris_of(self, path: str) -> list[str]:
         parts = path.split("/")
         is_day = len(parts) == 4 and parts[1] == "log" and path.endswith(".jsonl")
-        return [f"log://{parts[0]}/head"] if is_day else []
+        # A client may have subscribed to a name of another script as it is, or percent-encoded.
+        return sorted({f"log://{name}/head" for name in (parts[0], quote(parts[0]))}) if is_day else []
 
 
 def _check_append(kind: str, body: Mapping[str, Any], key: str | None) -> None:

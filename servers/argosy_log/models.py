@@ -36,7 +36,7 @@ class LogItem(Result):
     fields: dict[str, Any] = Field(description="The event's other fields; long ones are cut")
 
     def render(self) -> str:
-        shown = ", ".join(f"{name}={one_line(value)}" for name, value in self.fields.items())
+        shown = ", ".join(f"{one_line(name)}={one_line(value)}" for name, value in self.fields.items())
         words = (self.ts or "no time", self.stream, self.kind, self.status, self.run, self.summary)
         return " ".join([*map(one_line, filter(None, words)), shown[:SHOWN_FIELDS_CHARS]]).rstrip()
 

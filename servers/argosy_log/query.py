@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A filter over events: what is None does not filter. *text* is case-folded and escaped as JSON escapes it."""
+    """A filter over events: what is None or empty does not filter. *texts* are case-folded ways to write one text."""
 
     scope: Scope
     kinds: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Query:
     status: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    text: str | None = None
+    texts: tuple[str, ...] = ()
 
     def wants(self, event: LogEvent) -> bool:
         """Whether *event* passes the filter."""
@@ -42,7 +42,7 @@ class Query:
             and (not self.kinds or any(_is_kind(event.kind, kind) for kind in self.kinds))
             and (self.status is None or event.fields.get("status") == self.status)
             and self._in_time(event)
-            and (self.text is None or self.text in json_text(event.fields).casefold())
+            and (not self.texts or self._holds_text(event))
         )
 
     def _in_time(self, event: LogEvent) -> bool:
@@ -51,6 +51,10 @@ class Query:
         if event.at is None:
             return False
         return (self.since is None or self.since <= event.at) and (self.until is None or event.at <= self.until)
+
+    def _holds_text(self, event: LogEvent) -> bool:
+        whole = json_text(event.fields).casefold()
+        return any(text in whole for text in self.texts)
 
     @property
     def first_day(self) -> str | None:
@@ -68,7 +72,8 @@ class Query:
     @property
     def needles(self) -> tuple[bytes, ...]:
         """Bytes that a line must hold to be worth parsing; () when nothing is known of it."""
-        return needles_of([self.run]) if self.run else ()
+        needle = self.run or self.status
+        return needles_of([needle]) if needle else ()
 
 
 def build_query(
@@ -90,8 +95,9 @@ def build_query(
     start, end = _moment(since, "since"), _moment(until, "until", last=True)
     if start and end and start > end:
         raise InvalidArgument("since is after until", hint="swap them")
-    folded = json.dumps(text, ensure_ascii=False)[1:-1].casefold() if text else None
-    return Query(scope, tuple(kinds or ()), run or None, status or None, start, end, folded)
+    # A quote in the text may be meant as it stands in a value, or as JSON's own.
+    texts = {text.casefold(), json_text(text)[1:-1].casefold()} if text else set[str]()
+    return Query(scope, tuple(kinds or ()), run or None, status or None, start, end, tuple(sorted(texts)))
 
 
 def day_of_run(run: str) -> date | None:
@@ -108,9 +114,9 @@ def is_own_run(run: str) -> bool:
     return _OWN_RUN.match(run) is not None and day_of_run(run) is not None
 
 
-def needles_of(runs: Sequence[str]) -> tuple[bytes, ...]:
-    """*runs* as bytes to look for in raw lines; () when one could be written in more than one way."""
-    return tuple(run.encode() for run in runs) if all(_PLAIN.fullmatch(run) for run in runs) else ()
+def needles_of(values: Sequence[str]) -> tuple[bytes, ...]:
+    """*values* as bytes to look for in raw lines; () when one could be written in more than one way."""
+    return tuple(value.encode() for value in values) if all(map(_PLAIN.fullmatch, values)) else ()
 
 
 def json_text(value: Any) -> str:

@@ -39,14 +39,14 @@ class Line:
 
 @dataclass(slots=True)
 class Tail:
-    """The unread part of a day's file: everything before byte *end*. *damaged* are starts of lines that do not parse."""
+    """The unread part of a day's file: everything before byte *end*. *damaged*: starts of lines that do not parse."""
 
     documents: Documents
     stream: str
     path: str
     end: int
     wanted: Wanted
-    piece: int = FIRST_PIECE_BYTES
+    piece: int
     damaged: list[int] = field(default_factory=list[int])
     _ready: list[Line] = field(default_factory=list[Line])  # oldest first: the next one is the last
     _latest: datetime = NEVER

@@ -36,18 +36,17 @@ def build_tools(log: Log) -> ToolBox:
     @box.tool("Search the log", default=True)
     async def log_query(
         caller: WhoCalls,
-        kinds: Annotated[list[str] | None, Field(description="Kinds; memory.* means a group")] = None,
+        kinds: Annotated[list[str] | None, Field(description="memory.* means a group")] = None,
         run: Annotated[str | None, Field(description="Run id")] = None,
-        agent: Annotated[str | None, Field(description="Another's events, for operators")] = None,
+        agent: Annotated[str | None, Field(description="For operators: whose")] = None,
         status: Annotated[str | None, Field(description="ok, error, blocked, …")] = None,
-        since: Annotated[str | None, Field(description="Date or time")] = None,
-        until: Annotated[str | None, Field(description="Date or time, inclusive")] = None,
-        text: Annotated[str | None, Field(description="Occurs in the event, any case")] = None,
+        since: Annotated[str | None, Field(description="First date or time")] = None,
+        until: Annotated[str | None, Field(description="Last date or time")] = None,
+        text: Annotated[str | None, Field(description="Found anywhere in the event")] = None,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> LogPage:
-        """Logged events, newest first: what was done, by which run, at what cost. For one run as a whole, use
-        log_trace."""
+        """Logged events, newest first: what was done, by which run. For one run as a whole, use log_trace."""
         filters: dict[str, Any] = {"kinds": kinds, "run": run, "status": status}
         return await log.query(caller, agent, limit, cursor, **filters, since=since, until=until, text=text)
 

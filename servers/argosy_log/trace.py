@@ -15,7 +15,7 @@ MAX_STEPS = 1000
 MAX_DETAIL_CHARS = 300
 MAX_DEPTH = 32
 _NAMES = ("tool_name", "name", "title", "path", "model")
-_DETAILS = ("summary", "reason", "error", "path", "title")
+_DETAILS = ("summary", "reason", "error")
 
 
 def build_trace(run: str, events: Sequence[LogEvent], notes: Sequence[str] = ()) -> RunTrace:

@@ -34,11 +34,13 @@ _LINKED = re.compile(r"\]\(([^)\s]+\.md)\)|\[\[([^\]|#\n]+)")
 
 def render_block(entries: Sequence[Entry], total: int, today: str) -> str:
     """The generated block for *entries*, newest first within each section."""
-    live = [e for e in entries if not e.hidden and not (e.expires and e.expires < today)]
+    live, archived = list[Entry](), list[Entry]()
+    for entry in entries:
+        (archived if entry.hidden or (entry.expires and entry.expires < today) else live).append(entry)
     known = {type_ for type_, _ in SECTIONS}
     groups = [(title, [e for e in live if e.type == type_]) for type_, title in SECTIONS]
     groups.append(("Other", [e for e in live if e.type not in known]))
-    groups.append((ARCHIVE, [e for e in entries if e not in live]))
+    groups.append((ARCHIVE, archived))
     parts = [BEGIN]
     if total > len(entries):
         parts += ["", f"The newest {len(entries)} of {total} notes; memory_search finds the others."]
@@ -50,12 +52,16 @@ def render_block(entries: Sequence[Entry], total: int, today: str) -> str:
 
 def _line(entry: Entry) -> str:
     title = entry.title.replace("[", "(").replace("]", ")")
-    line = f"- [{title}]({PurePosixPath(entry.path).name})"
+    line = f"- [{title}]({_file_name(entry)})"
     text = " ".join(entry.description.split())
     room = MAX_LINE_CHARS - len(line) - 3
     if not text or room < 20:
         return line
     return f"{line} — {text if len(text) <= room else text[: room - 1].rstrip() + '…'}"
+
+
+def _file_name(entry: Entry) -> str:
+    return entry.path.rsplit("/", 1)[-1]
 
 
 def linked_by_hand(page: str) -> set[str]:
@@ -119,7 +125,7 @@ class IndexPages:
                 old = None
             page = old.data.decode("utf-8", "replace") if old else ""
             by_hand = linked_by_hand(page)
-            mine = [e for e in entries if PurePosixPath(e.path).name not in by_hand]
+            mine = [e for e in entries if _file_name(e) not in by_hand]
             block = render_block(mine, total - len(entries) + len(mine), self._today())
             data = with_block(page, block, agent).encode()
             if old is not None and data == old.data:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -24,7 +23,7 @@ from argosy_memory.index_page import IndexPages
 from argosy_memory.models import Hit, Note, NoteItem, NotePage, Recall, Recalled, SearchResult, WikiPage, Written
 from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_page, replaced_page, same_content
 from argosy_memory.recall import Candidate, assemble, links_in, order
-from argosy_memory.shelves import SHELVES, make_document, uri_of
+from argosy_memory.shelves import SHELVES, document_of, make_document, uri_of
 
 ALL_SCOPES = ("notes", "wiki", "raw")
 RECALL_MATCHES = 12
@@ -81,7 +80,7 @@ class Notebook:
         if old is not None and old[0].superseded_by != f"{note.name}.md":
             await self._link_back(agent, caller, old[0], note)
         if not duplicate:
-            await self._learn(agent, content)
+            self._learn(agent, note, content)
             await self._log(agent, caller, "memory.write", note, content, key, draft)
         return Written(**_note_fields(note, content), duplicate=duplicate)
 
@@ -99,16 +98,15 @@ class Notebook:
     ) -> tuple[NoteView, Content, bool]:
         for stem in file_stems(draft.type, draft.title):
             path = f"{agent}/memory/{stem}.md"
+            if not expect_version:
+                try:  # nearly always the name is free, and looking first would cost every writer
+                    return await self._save(path, new_page(draft, caller, self._today(), superseded), ABSENT)
+                except AlreadyExists:
+                    pass
             there = await self._load(path)
             if there is None:
-                if expect_version:
-                    raise Conflict("there is no such note to replace", hint="leave expect_version out", version=None)
-                text = new_page(draft, caller, self._today(), superseded)
-                try:
-                    return await self._save(path, text, ABSENT)
-                except AlreadyExists:
-                    there = await self._load(path)  # another writer was first
-            if there is not None and there[0].title == draft.title:
+                raise Conflict("there is no such note to replace", hint="leave expect_version out", version=None)
+            if there[0].title == draft.title:
                 return await self._rewrite(there, draft, expect_version)
         raise AlreadyExists("too many notes have this title's name", hint="choose another title")
 
@@ -153,7 +151,7 @@ class Notebook:
                 note, content, _ = await self._save(note.path, text, content.version)
             except Conflict:
                 continue
-            await self._learn(agent, content)
+            self._learn(agent, note, content)
             await self._log(agent, caller, "memory.supersede", note, content)
             return
         raise Conflict(f"many writers are at {old.name}", hint="try again in a moment")
@@ -162,12 +160,8 @@ class Notebook:
         content = await self._documents.write(path, text.encode(), expect=expect, keep_version=True)
         return read_note(path, text), content, False
 
-    async def _learn(self, agent: str, content: Content) -> None:
-        await to_thread.run_sync(self._learn_now, agent, content)
-
-    def _learn_now(self, agent: str, content: Content) -> None:
-        with suppress(ArgosyError):  # the note is safe; the index catches up with the next comparison
-            self.library.put(agent, content.path, content.data, content.stamp)
+    def _learn(self, agent: str, note: NoteView, content: Content) -> None:
+        self.library.put(document_of(agent, note, content.stamp))
         self.pages.mark(agent)
         self._store.bell.ring(content.path)
 

@@ -30,10 +30,14 @@ def make_document(agent: str, path: str, data: bytes, stamp: tuple[int, int]) ->
     """What the index holds of a file; None for index pages and for what is not text."""
     if path.rsplit("/", 1)[-1] in INDEX_NAMES or b"\0" in data[:1024]:
         return None
-    note = read_note(path, data.decode("utf-8", "replace")[:MAX_INDEXED_CHARS])
-    scope = scope_of(path)
+    return document_of(agent, read_note(path, data.decode("utf-8", "replace")[:MAX_INDEXED_CHARS]), stamp)
+
+
+def document_of(agent: str, note: NoteView, stamp: tuple[int, int]) -> IndexedDocument:
+    """What the index holds of *note*."""
+    scope = scope_of(note.path)
     return IndexedDocument(
-        path=path,
+        path=note.path,
         agent=agent,
         scope=scope,
         name=_name(note, scope, agent),

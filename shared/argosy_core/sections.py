@@ -8,24 +8,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*\Z)|~{3,})(.*)", re.DOTALL)
 _HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|\Z)")
 
 
+LineKind = Literal["text", "open", "code", "close"]
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line without its ending: *number* counts from 0, *start* and *end* are its place in the text, ending included.
 
-    *fenced* is set for fence lines and everything between them.
+    *kind* tells fenced code, and the two fences around it, from text.
     """
 
     number: int
     text: str
     start: int
     end: int
-    fenced: bool
+    kind: LineKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +43,45 @@ class Heading:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A fenced block: *line* is that of its first fence, counted from 0."""
+
+    info: str
+    text: str
+    line: int
+
+
 def lines_of(text: str) -> Iterator[Line]:
-    """The lines of *text*, each with whether it is fenced code. An unclosed fence reaches to the end."""
+    """The lines of *text*. An unclosed fence reaches to the end."""
     fence = ""
     for number, match in enumerate(_LINE.finditer(text)):
         line = match.group().rstrip("\r\n")
         found = _FENCE.fullmatch(line)
-        inside = bool(fence)
+        kind: LineKind = "code" if fence else "text"
         if not fence and found:
-            fence = found[1]
+            kind, fence = "open", found[1]
         elif fence and found and found[1].startswith(fence) and not found[2].strip():
-            fence = ""
-        yield Line(number, line, match.start(), match.end(), inside or bool(fence))
+            kind, fence = "close", ""
+        yield Line(number, line, match.start(), match.end(), kind)
+
+
+def code_blocks(text: str) -> list[Code]:
+    """The fenced blocks of *text*, an unclosed last one too."""
+    opened: list[tuple[Line, list[str]]] = []
+    for line in lines_of(text):
+        if line.kind == "open":
+            opened.append((line, []))
+        elif line.kind == "code":
+            opened[-1][1].append(line.text)
+    return [Code(fence.text.strip("`~ \t"), "\n".join(lines), fence.number) for fence, lines in opened]
 
 
 def headings(text: str) -> list[Heading]:
     """The headings of *text* in its order."""
     found: list[Heading] = []
     for line in lines_of(text):
-        match = None if line.fenced else _HEADING.match(line.text)
+        match = None if line.kind != "text" else _HEADING.match(line.text)
         if match:
             title = _without_closing(line.text[match.end() :].strip(" \t"))
             found.append(Heading(len(match[1]), title, line.number, line.start, line.end))

@@ -36,7 +36,10 @@ from argosy_core.names import check_path
 MAX_FILE_BYTES = 16 * 1024 * 1024
 STATE_FOLDER = ".argosy"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+# O_NONBLOCK: opening a FIFO that somebody put into the vault must not wait for its other end.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+_WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+_APPEND = _WRITE | os.O_APPEND | os.O_CREAT
 
 
 class _Any:
@@ -234,7 +237,7 @@ class Vault:
         parts = check_path(path)
         with _os_errors(path), self._folder(parts[:-1], create=True) as folder:
             created = self.info(path) is None
-            with self._opened(folder, parts[-1], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW) as fd:
+            with self._opened(folder, parts[-1], _APPEND) as fd:
                 before = self._regular(fd, path).st_size
                 try:
                     self._write_all(fd, data)
@@ -274,7 +277,7 @@ class Vault:
         with (
             _os_errors(path),
             self._folder(parts[:-1]) as folder,
-            self._opened(folder, parts[-1], os.O_WRONLY | os.O_NOFOLLOW) as fd,
+            self._opened(folder, parts[-1], _WRITE) as fd,
         ):
             self.fs.truncate(fd, keep_bytes)
             self.fs.fsync(fd)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -36,6 +36,7 @@ _PLAIN_WORDS = (
     ("cannot start any token", "a value cannot start with this character: put it in quotes"),
     ("did not find expected ',' or", "a list or map is opened here and never closed"),
     ("found unknown escape", "unknown escape in double quotes: use single quotes, or double the backslash"),
+    ("did not find expected node content", "a list or map is opened here and never closed"),
     ("did not find expected key", "this is not `key: value`, or its indentation does not fit"),
     ("did not find expected '-'", "this is not a list item, or its indentation does not fit"),
     ("found another document", "a second document starts here"),
@@ -129,6 +130,16 @@ def plain(text: str) -> str | int | float | bool | None:
         return int(text)
     number = float(text) if _FLOAT.fullmatch(text) else None
     return text if number is None or number in (float("inf"), float("-inf")) else number
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value that was read is a list."""
+    return isinstance(value, list)
+
+
+def is_map(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a value that was read is a map; its keys are then text."""
+    return isinstance(value, dict)
 
 
 def line_of(node: yaml.Node) -> int:

@@ -10,13 +10,14 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from served import Answer, Bench, call
+from served import Answer, Bench, call, text_in
 
+from argosy_core.clock import SystemClock
+from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
 from argosy_goal.server import create
 
 pytestmark = pytest.mark.anyio
-HOST = {"agent": "harbor"}
 
 
 @pytest.fixture
@@ -24,17 +25,29 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+@pytest.fixture
+def crowd(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, SystemClock())
+
+
+@pytest.fixture
+def time(bench: Bench) -> FakeClock:
+    assert isinstance(bench.clock, FakeClock)
+    return bench.clock
+
+
 async def ask(bench: Bench, tool: str, role: Role = Role.AGENT, meta: Any = None, **arguments: Any) -> Answer:
     return await call(create, bench.config(role=role), tool, meta, **arguments)
 
 
 async def make(bench: Bench, **more: Any) -> Answer:
-    arguments = {"title": "Ship it", "why": "They wait for it", "steps": ["Draw", "Print"], **more}
+    arguments: dict[str, Any] = {"title": "Ship it", "why": "They wait for it", "steps": ["Draw", "Print"], **more}
     return await ask(bench, "goal_create", **arguments)
 
 
 def log_of(bench: Bench, agent: str = "harbor") -> list[dict[str, Any]]:
-    lines = [line for file in sorted((bench.root / agent / "log").rglob("*.jsonl")) for line in file.open()]
+    files = sorted((bench.root / agent / "log").rglob("*.jsonl"))
+    lines = [line for file in files for line in file.read_text().splitlines()]
     return [json.loads(line) for line in lines]
 
 
@@ -64,14 +77,14 @@ async def test_making_a_goal_is_an_event_and_a_line_of_the_older_record(bench: B
     assert event["kind"] == "goal.created"
     assert (event["goal"], event["run_id"], event["writer"]) == (made.fields["goal"], "run-1", "goal")
     line = json.loads(bench.read("harbor/goal_history.jsonl"))
-    assert list(line)[0] == "ts"
+    assert next(iter(line)) == "ts"
     assert (line["event"], line["goal"]) == ("created", made.fields["goal"])
 
 
-async def test_the_same_key_gives_the_first_goal_again(bench: Bench) -> None:
+async def test_the_same_key_gives_the_first_goal_again(bench: Bench, time: FakeClock) -> None:
     first = await make(bench, key="k")
     await ask(bench, "goal_transition", goal=first.fields["goal"], to="in_progress", expect_status="pending")
-    bench.clock.advance(90)
+    time.advance(90)
     second = await make(bench, key="k")
     assert second.fields["goal"] == first.fields["goal"]
     assert (second.fields["duplicate"], second.fields["status"]) == (True, "in_progress")
@@ -81,11 +94,11 @@ async def test_the_same_key_gives_the_first_goal_again(bench: Bench) -> None:
     assert "key: k" in bench.read(first.fields["path"])
 
 
-async def test_the_same_key_from_many_processes_makes_one_goal(bench: Bench) -> None:
+async def test_the_same_key_from_many_processes_makes_one_goal(crowd: Bench) -> None:
     found: list[Answer] = []
 
     async def one() -> None:
-        found.append(await make(bench, key="same"))
+        found.append(await make(crowd, key="same"))
 
     async with anyio.create_task_group() as group:
         for _ in range(6):
@@ -93,7 +106,7 @@ async def test_the_same_key_from_many_processes_makes_one_goal(bench: Bench) -> 
     assert {answer.code for answer in found} == {None}
     assert len({answer.fields["goal"] for answer in found}) == 1
     assert sum(not answer.fields["duplicate"] for answer in found) == 1
-    assert len(list((bench.root / "harbor/goals").glob("*.md"))) == 1
+    assert len(list((crowd.root / "harbor/goals").glob("*.md"))) == 1
 
 
 async def test_a_key_whose_goal_was_never_written_is_finished_by_the_next_call(bench: Bench) -> None:
@@ -139,10 +152,10 @@ async def test_a_goal_may_serve_another(bench: Bench) -> None:
     assert child.fields["parent"] == parent.fields["goal"]
 
 
-async def test_goals_are_listed_open_ones_first(bench: Bench) -> None:
+async def test_goals_are_listed_open_ones_first(bench: Bench, time: FakeClock) -> None:
     ids = {}
     for title, priority, deadline in [("a", "low", None), ("b", "high", None), ("c", "high", "2026-12-01")]:
-        bench.clock.advance(1)
+        time.advance(1)
         ids[title] = (await make(bench, title=title, priority=priority, deadline=deadline)).fields["goal"]
     await ask(bench, "goal_transition", goal=ids["c"], to="complete", expect_status="pending")
     listed = await ask(bench, "goal_list")
@@ -155,9 +168,9 @@ async def test_goals_are_listed_open_ones_first(bench: Bench) -> None:
     assert (await ask(bench, "goal_list", status="blocked")).text == "Nothing found."
 
 
-async def test_every_goal_is_on_exactly_one_page(bench: Bench) -> None:
+async def test_every_goal_is_on_exactly_one_page(bench: Bench, time: FakeClock) -> None:
     for n in range(7):
-        bench.clock.advance(1)
+        time.advance(1)
         await make(bench, title=f"g{n}")
     seen: list[str] = []
     cursor: str | None = None
@@ -224,7 +237,7 @@ async def test_a_goal_that_ends_early_names_the_steps_left_open(bench: Bench) ->
 async def test_a_move_that_makes_no_sense_is_refused(bench: Bench, arguments: dict[str, Any], code: str) -> None:
     made = (await make(bench)).fields
     before = bench.read(made["path"])
-    asked = {"goal": made["goal"], "to": "blocked", "expect_status": "pending", **arguments}
+    asked: dict[str, Any] = {"goal": made["goal"], "to": "blocked", "expect_status": "pending", **arguments}
     assert (await ask(bench, "goal_transition", **asked)).code == code
     assert bench.read(made["path"]) == before
 
@@ -232,9 +245,14 @@ async def test_a_move_that_makes_no_sense_is_refused(bench: Bench, arguments: di
 @pytest.mark.parametrize("step", [None, "s1"])
 async def test_only_a_person_moves_what_awaits_a_decision(bench: Bench, step: str | None) -> None:
     goal = (await make(bench)).fields["goal"]
-    place = {"goal": goal, "step": step}
+    place: dict[str, Any] = {"goal": goal, "step": step}
     await ask(bench, "goal_transition", to="awaiting_decision", expect_status="pending", **place)
-    onward = {**place, "to": "in_progress", "expect_status": "awaiting_decision", "decision": "The long table."}
+    onward: dict[str, Any] = {
+        **place,
+        "to": "in_progress",
+        "expect_status": "awaiting_decision",
+        "decision": "The long table.",
+    }
     for meta in (None, bench.run_meta("harbor")):
         refused = await ask(bench, "goal_transition", meta=meta, **onward)
         assert refused.code == "permission_denied"
@@ -245,36 +263,36 @@ async def test_only_a_person_moves_what_awaits_a_decision(bench: Bench, step: st
     assert log_of(bench)[-1]["decision"] == "The long table."
 
 
-async def test_of_two_that_move_the_same_step_at_once_one_wins(bench: Bench) -> None:
-    goal = (await make(bench)).fields["goal"]
+async def test_of_two_that_move_the_same_step_at_once_one_wins(crowd: Bench) -> None:
+    goal = (await make(crowd)).fields["goal"]
     found: list[Answer] = []
 
     async def move(to: str) -> None:
-        found.append(await ask(bench, "goal_transition", goal=goal, step="s1", to=to, expect_status="pending"))
+        found.append(await ask(crowd, "goal_transition", goal=goal, step="s1", to=to, expect_status="pending"))
 
     async with anyio.create_task_group() as group:
         for to in ("in_progress", "blocked", "skipped", "complete"):
             group.start_soon(move, to)
     assert sorted(str(answer.code) for answer in found) == ["None", "conflict", "conflict", "conflict"]
     won = next(answer for answer in found if answer.code is None).fields["steps"][0]["status"]
-    assert (await ask(bench, "goal_get", goal=goal)).fields["steps"][0]["status"] == won
+    assert (await ask(crowd, "goal_get", goal=goal)).fields["steps"][0]["status"] == won
 
 
-async def test_moves_of_different_steps_at_once_are_all_kept(bench: Bench) -> None:
-    goal = (await make(bench, steps=[f"step {n}" for n in range(8)])).fields["goal"]
+async def test_moves_of_different_steps_at_once_are_all_kept(crowd: Bench) -> None:
+    goal = (await make(crowd, steps=[f"step {n}" for n in range(8)])).fields["goal"]
     found: list[Answer] = []
 
     async def move(step: str) -> None:
-        found.append(await ask(bench, "goal_transition", goal=goal, step=step, to="complete", expect_status="pending"))
+        found.append(await ask(crowd, "goal_transition", goal=goal, step=step, to="complete", expect_status="pending"))
 
     async with anyio.create_task_group() as group:
         for n in range(1, 9):
             group.start_soon(move, f"s{n}")
     assert {answer.code for answer in found} == {None}
-    after = await ask(bench, "goal_get", goal=goal)
+    after = await ask(crowd, "goal_get", goal=goal)
     assert after.fields["progress"] == {"done": 8, "total": 8}
-    assert bench.read(after.fields["path"]).count(" complete.\n") == 8
-    assert len(bench.read("harbor/goal_history.jsonl").splitlines()) == 9
+    assert crowd.read(after.fields["path"]).count(" complete.\n") == 8
+    assert len(crowd.read("harbor/goal_history.jsonl").splitlines()) == 9
 
 
 async def test_the_older_single_goal_is_read_and_moved(bench: Bench) -> None:
@@ -313,9 +331,7 @@ async def test_a_broken_file_is_named_and_the_others_go_on(bench: Bench) -> None
 
 async def test_steps_are_added_to_the_version_that_was_read(bench: Bench) -> None:
     made = (await make(bench)).fields
-    added = await ask(
-        bench, "goal_add_steps", goal=made["goal"], steps=["Bind"], expect_version=made["version"]
-    )
+    added = await ask(bench, "goal_add_steps", goal=made["goal"], steps=["Bind"], expect_version=made["version"])
     assert [step["id"] for step in added.fields["steps"]] == ["s1", "s2", "s3"]
     assert log_of(bench)[-1]["sub_goals"] == ["s3"]
     stale = await ask(bench, "goal_add_steps", goal=made["goal"], steps=["x"], expect_version=made["version"])
@@ -359,18 +375,22 @@ async def test_an_agent_sees_its_own_goals_only(bench: Bench) -> None:
 async def test_resources_prompts_status_and_doctor(bench: Bench) -> None:
     made = (await make(bench)).fields
     bench.write("harbor/goals/sad.md", "---\nstatus: odd\n---\n")
-    bench.write("harbor/goals/lone.md", "---\ntitle: t\nparent_goal: gone\npriority: x\nsub_goals:\n- id: a\n  blocked_by: q\n---\n")
+    bench.write(
+        "harbor/goals/lone.md",
+        "---\ntitle: t\nparent_goal: gone\npriority: x\nsub_goals:\n- id: a\n  blocked_by: q\n---\n",
+    )
     async with Client(create(bench.config(role=Role.OPERATOR)), raise_exceptions=True) as client:
-        text = (await client.read_resource(f"goal://{made['goal']}")).contents[0].text
+        text = text_in((await client.read_resource(f"goal://{made['goal']}")).contents[0])
         assert text == bench.read(made["path"])
-        active = (await client.read_resource("goal://active")).contents[0].text
+        active = text_in((await client.read_resource("goal://active")).contents[0])
         assert "Ship it" in active
         assert "sad.md" in active
         with pytest.raises(MCPError):
             await client.read_resource("goal://goal_none")
         plan = await client.get_prompt("plan_goal", {"wish": "a better shop"})
-        assert "a better shop" in plan.messages[0].content.text
-        assert "2026-11-20" in (await client.get_prompt("review_goals", {})).messages[0].content.text
+        assert "a better shop" in text_in(plan.messages[0].content)
+        review = await client.get_prompt("review_goals", {})
+        assert "2026-11-20" in text_in(review.messages[0].content)
         status = await client.call_tool("goal_status", {})
         assert status.structured_content["counts"] == {"goals": 2, "open": 2, "unreadable": 1}
         report = await client.call_tool("goal_doctor", {})

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mcp import Client
+
+from argosy_core.clock import Clock
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import RUN_META, RunTokens
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.serving.shaping import ERROR_META
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.types import Role
-from mcp import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,14 @@ class Answer:
 
 
 class Bench:
-    """A vault with the agents harbor and reef, and one clock for all."""
+    """A vault with the agents harbor and reef, and one clock for all.
 
-    def __init__(self, root: Path) -> None:
+    Several processes that write at once need the machine's clock: a lock waits by it.
+    """
+
+    def __init__(self, root: Path, clock: Clock | None = None) -> None:
         self.root = root
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.tokens = RunTokens(self.clock)
         self._seed = 0
         for agent in ("harbor", "reef"):
@@ -72,3 +77,9 @@ async def call(
     if result.is_error:
         assert text.startswith(f"{error['code']}: ")
     return Answer(result.structured_content or {}, text, error.get("code"), error.get("detail", {}))
+
+
+def text_in(content: Any) -> str:
+    """The text of a resource's or prompt's content."""
+    text: str = content.text
+    return text

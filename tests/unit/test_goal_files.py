@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy_core.canonical import sha256_hex
@@ -165,6 +165,7 @@ def test_the_older_format_says_it_with_active_where_that_is_enough() -> None:
     assert goal_in(after, "harbor/goal.md").status == "awaiting_decision"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(STATUSES))
 def test_status_and_active_always_agree(status: Any) -> None:
     text = EXAMPLE.read_text()
@@ -192,6 +193,7 @@ def test_history_grows_at_its_end(body: str, expected: str) -> None:
     assert goal_edit.with_history(head + body, NOW, "s1  complete. \n") == head + expected
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=80))
 def test_history_never_touches_what_was_written(body: str, note: str) -> None:
     text = f"---\ntitle: a\n---\n\n{body}"
@@ -202,6 +204,7 @@ def test_history_never_touches_what_was_written(body: str, note: str) -> None:
     assert after.replace(entry, "", 1).split() == [*text.split(), *(["##", "History"] if "## H" not in text else [])]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["pending", "complete", "blocked"]), min_size=1, max_size=6),
     st.data(),
@@ -216,7 +219,10 @@ def test_one_step_moves_and_no_other(statuses: list[str], data: st.DataObject) -
     assert [step.status for step in after.steps] == expected
 
 
-@given(title=st.text(min_size=1, max_size=50), why=st.text(min_size=1, max_size=200), labels=st.lists(st.text(max_size=40)))
+@settings(deadline=None)
+@given(
+    title=st.text(min_size=1, max_size=50), why=st.text(min_size=1, max_size=200), labels=st.lists(st.text(max_size=40))
+)
 def test_what_is_asked_for_is_what_is_read(title: str, why: str, labels: list[str]) -> None:
     try:
         draft = draft_goal(title, why, labels, "low", "2026-12-24", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy_core.sections import end_of, fence_for, headings, lines_of, section
+from argosy_core.sections import code_blocks, end_of, fence_for, headings, lines_of, section
 
 
 def test_headings_are_found_with_their_level_and_place() -> None:
@@ -30,6 +30,11 @@ def test_a_section_ends_at_the_next_heading_of_its_level() -> None:
     assert section(text, "D") is None
 
 
+def test_fenced_blocks_are_found_with_their_line() -> None:
+    found = code_blocks("a\n```yaml\nb: 1\n\n  ```\nc\n~~~\nd")
+    assert [(code.info, code.text, code.line) for code in found] == [("yaml", "b: 1\n", 1), ("", "d", 6)]
+
+
 @given(st.text(alphabet=st.sampled_from("#`~ a\n\r"), max_size=60))
 def test_the_lines_are_the_text(text: str) -> None:
     lines = list(lines_of(text))
@@ -40,4 +45,6 @@ def test_the_lines_are_the_text(text: str) -> None:
 @given(st.text(alphabet=st.sampled_from("`~ a\n"), max_size=60))
 def test_what_is_fenced_stays_inside(text: str) -> None:
     fence = fence_for(text)
-    assert [h.text for h in headings(f"{fence}\n{text}\n{fence}\n# after\n")] == ["after"]
+    page = f"{fence}\n{text}\n{fence}\n# after\n"
+    assert [h.text for h in headings(page)] == ["after"]
+    assert [code.text for code in code_blocks(page)] == [text]

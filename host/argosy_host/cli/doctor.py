@@ -46,7 +46,8 @@ async def examine(vault: Path, store: str) -> list[Finding]:
     async with opened(vault, store) as found:
         agents = await to_thread.run_sync(list_agents, VaultReader(found.vault))
         findings: list[Finding] = []
-        for agent in agents or [None]:
+        whose: list[str | None] = [*agents] or [None]
+        for agent in whose:
             for server in packaged().servers:
                 findings += await _ask(found, server.name, agent)
         findings += await to_thread.run_sync(_host_checks, found, agents)

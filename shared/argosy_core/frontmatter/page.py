@@ -29,6 +29,14 @@ class Page:
     raw_head: str = ""
     body_line: int = 1
 
+    @property
+    def problem(self) -> tuple[int, str] | None:
+        """Line and reason of *degraded*, apart."""
+        if self.degraded is None:
+            return None
+        line, _, reason = self.degraded.removeprefix("line ").partition(": ")
+        return int(line), reason
+
 
 def parse(text: str) -> Page:
     """*text* as a page. Never raises for what it holds."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from argosy_core.index.matching import Match, Sought, fold, matches, sought
 from argosy_core.index.query import Term
-from argosy_core.index.snippet import Match, Sought, fold, matches, snippet, sought
+from argosy_core.index.snippet import snippet
 
 FIELDS = ("title", "description", "tags", "body")
 DESCRIPTION, BODY = FIELDS.index("description"), FIELDS.index("body")
@@ -30,10 +31,8 @@ class Evidence:
 
     @property
     def exact_share(self) -> float:
-        """Of the needles found, how many were found to the letter somewhere; 1 when none was found at all."""
-        seen = {match.needle for match in self.found}
-        exact = {match.needle for match in self.found if match.is_exact}
-        return len(exact) / len(seen) if seen else 1.0
+        """Of all needles, how many stand somewhere to the letter."""
+        return len({match.needle for match in self.found if match.is_exact}) / max(1, len(self.needles))
 
     def snippet(self) -> str:
         """The best stretch of the body; of the description where only that says something."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,7 @@ class IndexFile:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self._clock = clock
+        self._threads = threading.Lock()
 
     def identity(self) -> Identity | None:
         """Which file the path names now; None when it names none."""
@@ -93,6 +95,11 @@ class IndexFile:
 
     @contextmanager
     def _locked(self) -> Generator[None]:
+        with self._threads, self._locked_by_process():
+            yield
+
+    @contextmanager
+    def _locked_by_process(self) -> Generator[None]:
         deadline = self._clock.monotonic() + LOCK_SECONDS
         while (lock := self._try_lock()) is None:
             if self._clock.monotonic() >= deadline:

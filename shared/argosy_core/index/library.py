@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from argosy_core.clock import Clock
@@ -20,6 +21,7 @@ from argosy_core.vault import Vault
 
 FILE = "index.sqlite"
 OWN_KEPT = 10_000
+CLOSE_SECONDS = 5.0
 RECHECK_SECONDS = 30.0  # without watching, how old a comparison with the disk may be before the next search repeats it
 
 MakeDocument = Callable[[str, str, bytes, tuple[int, int]], IndexedDocument | None]
@@ -58,29 +60,60 @@ class Library:
         self._own: dict[str, tuple[int, int]] = {}
         self._bell = bell
         self._guard = threading.Lock()
+        self._waiting: dict[str, IndexedDocument] = {}
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
         self._filling = threading.Lock()
         self.index = DocumentIndex(vault.state_path(FILE), clock=clock)
         self._stop_listening = bell.listen("", self._heard)
 
     def close(self) -> None:
-        """Stop listening and close the index. Idempotent."""
+        """Take in what waits, stop listening and close the index. Idempotent."""
         self._stop_listening()
+        with self._guard:
+            closed, self._closed = self._closed, True
+            thread = self._thread
+        self._wake.set()
+        if thread is not None:
+            thread.join(timeout=CLOSE_SECONDS)
+        if not closed:
+            with suppress(ArgosyError), self._filling:
+                self._take_waiting()
         self.index.close()
 
-    def put(self, agent: str, path: str, data: bytes, stamp: tuple[int, int]) -> None:
-        """Take in a file that was just written; a failing index is mended by the next comparison."""
-        document = self._make(agent, path, data, stamp)
-        if document is None:
-            return
-        self.index.put(document)
+    def put(self, document: IndexedDocument) -> None:
+        """Take in a file that was just written, in a thread of its own and at the latest before the next search.
+
+        Writers do not wait for the index: it is a projection, and what arrives together goes in together.
+        """
         with self._guard:
             if len(self._own) >= OWN_KEPT:
                 self._own.clear()
-            self._own[path] = stamp
+            self._own[document.path] = document.stamp
+            self._waiting[document.path] = document
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._work, name="argosy-index", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def _work(self) -> None:
+        while self._wake.wait() and not self._closed:
+            self._wake.clear()
+            # A failing index is mended by the next comparison; the documents are safe on disk.
+            with suppress(ArgosyError), self._filling:
+                self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        with self._guard:
+            waiting, self._waiting = self._waiting, {}
+        if waiting:
+            self.index.put(*waiting.values())
 
     def fresh(self, agent: str, scopes: Iterable[str]) -> DocumentIndex:
         """The index, after what is known to have changed in *scopes* of *agent* was taken in."""
         with self._filling:
+            self._take_waiting()
             self._take_dirty()
             for scope in scopes:
                 self._compare(agent, self._shelves[scope])

@@ -6,6 +6,9 @@ SELECT generation FROM meta;
 -- name: create_fts
 CREATE VIRTUAL TABLE {fts} USING fts5 (title, description, tags, body, marks, tokenize = "{tokenizer}");
 
+-- name: set_merge
+INSERT INTO {fts} ({fts}, rank) VALUES ('usermerge', 2);
+
 -- name: agent
 SELECT number FROM agents WHERE name = :agent;
 
@@ -61,11 +64,9 @@ VALUES (:id, :fts_title, :fts_description, :fts_tags, :fts_body, :marks);
 -- name: remove_text
 DELETE FROM {fts} WHERE rowid = :id;
 
--- name: segments
-SELECT count(DISTINCT segid) FROM {fts}_idx;
-
 -- name: merge
--- A negative number of pages begins a merge of all segments into one, a positive one goes on with it.
+-- A negative number of pages begins a merge of all segments into one; a positive one goes on with that, or merges
+-- the segments of a level that has at least two (usermerge).
 INSERT INTO {fts} ({fts}, rank) VALUES ('merge', :pages);
 
 -- name: text

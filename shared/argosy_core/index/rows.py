@@ -42,7 +42,7 @@ def row_of(document: IndexedDocument) -> Row:
         "title": title,
         "description": description,
         "extra": storable(document.extra),
-        "body": None if indexed["fts_body"] is body else body,
+        "body": None if indexed["fts_body"] == body else body,
         **indexed,
     }
 

@@ -1,12 +1,12 @@
 """Finding and ranking documents, on one connection.
 
-A query is asked for in stages: every word; then without the words that a fifth of the agent's documents hold; then any
-of the rarest. A stage scores at most `MOST_SCORED` documents of a shelf, the latest texts first: FTS5 takes about a
+Each stage of a query scores at most `MOST_SCORED` documents of a shelf, the latest texts first: FTS5 takes about a
 microsecond for each, and common words are in all of them. Where that bound is met, the documents that hold the words
-outside their bodies are asked for as well: most of the best are among those.
+outside their bodies are asked for as well: most of the best are among those. A strict stage's finds come before a
+loose one's.
 
 Ranking: BM25 as in FTS5 (Robertson; k1 1.2, b 0.75) with field weights 6 title, 3 description, 3 tags, 1 body; times
-``1 + 0.25 / (1 + age in days / 60)``; times 0.75 to 1 for the share of words found to the letter and not as a form.
+``1 + 0.25 / (1 + age in days / 60)``; times 0.75 to 1 for the share of words that stand there to the letter.
 """
 
 from __future__ import annotations
@@ -15,29 +15,24 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 from argosy_core.index.documents import Hit, SearchResult
 from argosy_core.index.evidence import Evidence, evidence, needles_of
-from argosy_core.index.query import Term, all_of, any_of, parse, phrase_of, unique
+from argosy_core.index.matching import Sought
+from argosy_core.index.query import Term, all_of, parse, phrase_of
 from argosy_core.index.rows import HIDDEN, VISIBLE, day_number, id_range, joined, tags_of, type_mark
-from argosy_core.index.snippet import Sought
+from argosy_core.index.stages import Frequencies, Population, stages
 from argosy_core.index.statements import statement
 
 MOST_SCORED = 1_000
-MOST_SCORED_LOOSE = 600
+MOST_SCORED_OUTSIDE = 500
 MOST_SCORED_EVER = 1_000_000
+CLOSE_CANDIDATES = 80
+SPARE_CANDIDATES = 5
 DEEPER = 16
-LOOSE_TERMS = 8
-COMMON_SHARE = 0.2
-MOST_COUNTED = 20_000
-DEAR_COUNT = 256
-COUNTS_KEPT = 4_096
 RECENCY = {"boost": 0.25, "half_days": 60.0}
 INEXACT_FACTOR = 0.75
-SPARE_CANDIDATES = 5
-CLOSE_CANDIDATES = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +50,6 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    row: sqlite3.Row
-    agent: int
-    scope: str
-    stage: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Range:
     """Ids to look in: the visible or the hidden documents of one shelf."""
 
@@ -73,24 +59,11 @@ class _Range:
     last: int
 
 
-class Frequencies:
-    """How many of an agent's documents hold a term, as far as `MOST_COUNTED`. Counting is 30 ns a document; a count
-    that is dear is remembered until the agent's number of documents doubles or halves."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int, int, str], int] = {}
-
-    def of(self, connection: sqlite3.Connection, generation: str, agent: int, total: int, term: Term) -> int:
-        key = (generation, agent, total.bit_length(), term.match)
-        if (known := self._known.get(key)) is not None:
-            return known
-        arguments = {"match": term.match, "most": MOST_COUNTED}
-        count = int(connection.execute(statement("frequency", agent), arguments).fetchone()[0])
-        if count >= DEAR_COUNT:
-            if len(self._known) >= COUNTS_KEPT:
-                self._known.clear()
-            self._known[key] = count
-        return count
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    row: sqlite3.Row
+    where: _Range
+    stage: int
 
 
 def search(connection: sqlite3.Connection, request: Request, frequencies: Frequencies) -> SearchResult:
@@ -100,15 +73,14 @@ def search(connection: sqlite3.Connection, request: Request, frequencies: Freque
     if not terms or not ranges or request.limit < 1:
         return SearchResult(())
     found: dict[int, _Candidate] = {}
-    total = sum(shelf["documents"] for shelf in shelves)
-    for stage, words in enumerate(_stages(connection, terms, ranges[0].agent, total, frequencies)):
+    population = Population(request.agent, ranges[0].agent, sum(shelf["documents"] for shelf in shelves))
+    for stage, words in enumerate(stages(connection, frequencies, population, terms)):
         for where in ranges:
             for row in _matching(connection, request, where, words):
-                candidate = _Candidate(row, where.agent, where.scope, stage, row["rank_score"])
-                found.setdefault(row["id"], candidate)
+                found.setdefault(row["id"], _Candidate(row, where, stage))
         if len(found) >= request.limit:
             break
-    return _result(connection, request, terms, list(found.values()))
+    return _result(connection, request, terms, found.values())
 
 
 def _ranges(shelves: Sequence[sqlite3.Row], request: Request) -> Iterator[_Range]:
@@ -118,49 +90,24 @@ def _ranges(shelves: Sequence[sqlite3.Row], request: Request) -> Iterator[_Range
                 yield _Range(shelf["agent"], shelf["scope"], *id_range(shelf["shelf"], hidden))
 
 
-def _stages(
-    connection: sqlite3.Connection, terms: Sequence[Term], agent: int, total: int, frequencies: Frequencies
-) -> Iterator[str]:
-    """Expressions from strict to loose. Frequencies are looked up only when the strict one was not enough."""
-    yield all_of(terms)
-    generation = str(connection.execute(statement("generation")).fetchone()[0])
-    loose = unique(part for term in terms for part in term.relaxed())
-    counted = sorted(
-        ((frequencies.of(connection, generation, agent, total, term), term) for term in loose), key=lambda pair: pair[0]
-    )
-    present = [(count, term) for count, term in counted if count]
-    common = min(COMMON_SHARE * total, MOST_COUNTED - 1)
-    rare = [term for count, term in present if count <= common]
-    affordable = _affordable(present)
-    if 1 < len(rare) < len(loose) and len(rare) > len(affordable):
-        yield all_of(rare)
-    if len(loose) > 1 and present:
-        yield any_of(affordable)
-
-
-def _affordable(present: Sequence[tuple[int, Term]]) -> list[Term]:
-    """The rarest terms, as long as the documents that hold any of them can all be scored."""
-    sums = accumulate(count for count, _ in present[:LOOSE_TERMS])
-    chosen = max(1, sum(total <= MOST_SCORED_LOOSE for total in sums))
-    return [term for _, term in present[:chosen]]
-
-
-def _matching(connection: sqlite3.Connection, request: Request, where: _Range, words: str) -> list[sqlite3.Row]:
-    """The best rows that pass the filters. Only filters that leave too few of `MOST_SCORED` make it look deeper."""
-    most, close = MOST_SCORED, CLOSE_CANDIDATES + request.limit
+def _matching(connection: sqlite3.Connection, request: Request, where: _Range, words: str) -> Collection[sqlite3.Row]:
+    """The best rows that pass the filters. Only filters that leave too few of the first make it look deeper."""
+    most, most_outside, close = MOST_SCORED, MOST_SCORED_OUTSIDE, CLOSE_CANDIDATES + request.limit
     while True:
         rows, matched = _scored(connection, request, where, words, most, close)
         if matched >= most:
-            rows += _scored(connection, request, where, f"{{title description tags}} : ({words})", most // 2, close)[0]
-        rows = [row for row in rows if row["allowed"]]
-        if matched < min(most, close) or len(rows) >= request.limit or most >= MOST_SCORED_EVER:
-            return sorted(rows, key=lambda row: -row["rank_score"])
-        most, close = most * DEEPER, close * DEEPER
+            outside = f"{{title description tags}} : ({words})"
+            rows += _scored(connection, request, where, outside, most_outside, close)[0]
+        best = {row["id"]: row for row in sorted(rows, key=_rank_score) if row["allowed"]}
+        if matched < min(most, close) or len(best) >= request.limit or most >= MOST_SCORED_EVER:
+            return best.values()
+        most, most_outside, close = most * DEEPER, most_outside * DEEPER, close * DEEPER
 
 
 def _scored(
     connection: sqlite3.Connection, request: Request, where: _Range, words: str, most: int, close: int
 ) -> tuple[list[sqlite3.Row], int]:
+    """The best rows of the *close* best of *most* matches, and how many matches of *most* there were."""
     arguments: dict[str, Any] = {
         "match": _filtered(words, request),
         "first": where.first,
@@ -189,16 +136,13 @@ def _filtered(words: str, request: Request) -> str:
 
 
 def _result(
-    connection: sqlite3.Connection, request: Request, terms: Sequence[Term], found: Sequence[_Candidate]
+    connection: sqlite3.Connection, request: Request, terms: Sequence[Term], found: Collection[_Candidate]
 ) -> SearchResult:
-    found = sorted(found, key=lambda each: (each.stage, -each.score))
+    """Candidates a little beyond the limit are read, so that one with the very words can pass one with their forms."""
     needles = [needles_of(terms, relaxed=is_relaxed) for is_relaxed in (False, True)]
-    shown = [
-        (each, _evidence(connection, each, needles[each.stage > 0]))
-        for each in found[: request.limit + SPARE_CANDIDATES]
-    ]
-    shown.sort(key=lambda pair: (pair[0].stage, -_final_score(*pair)))
-    best = shown[: request.limit]
+    first = sorted(found, key=lambda each: (each.stage, -_rank_score(each.row)))[: request.limit + SPARE_CANDIDATES]
+    read = [(each, _evidence(connection, each, needles[each.stage > 0])) for each in first]
+    best = sorted(read, key=lambda pair: (pair[0].stage, -_final_score(*pair)))[: request.limit]
     return SearchResult(
         hits=tuple(_hit(each, seen) for each, seen in best),
         truncated=len(found) > request.limit,
@@ -206,16 +150,20 @@ def _result(
     )
 
 
-def _evidence(connection: sqlite3.Connection, each: _Candidate, needles: Sequence[Sought]) -> Evidence:
-    body = each.row["body"]
-    if body is None:
-        body = connection.execute(statement("text", each.agent), {"id": each.row["id"]}).fetchone()[0]
-    tags = " ".join([*tags_of(each.row["tags"]), each.row["name"]])
-    return evidence((each.row["title"], each.row["description"], tags, body), needles)
+def _rank_score(row: sqlite3.Row) -> float:
+    return float(row["rank_score"])
 
 
 def _final_score(each: _Candidate, seen: Evidence) -> float:
-    return each.score * (INEXACT_FACTOR + (1 - INEXACT_FACTOR) * seen.exact_share)
+    return _rank_score(each.row) * (INEXACT_FACTOR + (1 - INEXACT_FACTOR) * seen.exact_share)
+
+
+def _evidence(connection: sqlite3.Connection, each: _Candidate, needles: Sequence[Sought]) -> Evidence:
+    body = each.row["body"]
+    if body is None:
+        body = connection.execute(statement("text", each.where.agent), {"id": each.row["id"]}).fetchone()[0]
+    tags = " ".join([*tags_of(each.row["tags"]), each.row["name"]])
+    return evidence((each.row["title"], each.row["description"], tags, body), needles)
 
 
 def _hit(each: _Candidate, seen: Evidence) -> Hit:
@@ -225,7 +173,7 @@ def _hit(each: _Candidate, seen: Evidence) -> Hit:
         name=row["name"],
         title=row["title"],
         type=row["type"],
-        scope=each.scope,
+        scope=each.where.scope,
         score=_final_score(each, seen),
         snippet=seen.snippet(),
         day=row["day"],

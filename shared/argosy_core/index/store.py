@@ -124,4 +124,5 @@ def _agent_number(connection: sqlite3.Connection, agent: str) -> int:
         return int(row["number"])
     number = int(connection.execute(statement("add_agent"), {"agent": agent}).fetchone()["number"])
     connection.execute(statement("create_fts", number))
+    connection.execute(statement("set_merge", number))
     return number

@@ -49,7 +49,7 @@ def reconcile(
             progress(done, len(stale) + len(gone))
     index.mark_filled(agent, scope)
     if done >= batch:
-        index.tidy(agent, segments=1)
+        index.tidy(agent, whole=True)
     return changes
 
 

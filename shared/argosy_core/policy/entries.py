@@ -9,10 +9,9 @@ from typing import Any
 
 import yaml
 
-from argosy_core.policy.markdown import Line
+from argosy_core.policy.markdown import BULLET, Line
 from argosy_core.yamltext import YamlProblem, compose, line_of, pairs, value_of
 
-_BULLET = re.compile(r"([ \t]*)(?:[-*+]|\d{1,3}[.)])[ \t]+(.*)$")
 _KEYED = re.compile(r"[*_`\"']{0,4}([A-Za-z0-9_][\w .\-/@]{0,79}?)[*_`\"']{0,4}:[*_]{0,2}(?:[ \t]+(.*))?$")
 _REMARK_AFTER_CODE = re.compile(r"`([^`]+)`[\s*]*(?:[—–(#;,.].*|-\s.*)?$")
 _REMARK = re.compile(r"\s+(?:[—–#]|\([^()]*\)\s*$).*$")
@@ -59,9 +58,13 @@ def items(lines: Iterable[Line]) -> tuple[Item, ...]:
 
 def entry_of(item: Item) -> Entry:
     """*item* as a setting: its text, without backticks and remark, is read as a YAML value. Raises YamlProblem."""
-    if item.children and not item.text:
-        return Entry(item.key, item.line, None, tuple(map(entry_of, item.children)), True)
-    return value_entry(item.key, without_remark(item.text), item.line)
+    if not item.children:
+        return value_entry(item.key, without_remark(item.text), item.line)
+    if item.text:
+        raise YamlProblem(item.children[0].line, f"nothing may stand below the value of {item.key}")
+    if not any(child.key for child in item.children):
+        return Entry(item.key, item.line, [entry_of(child).value for child in item.children])
+    return Entry(item.key, item.line, None, tuple(map(entry_of, item.children)), True)
 
 
 def value_entry(key: str, text: str, line: int) -> Entry:
@@ -112,7 +115,7 @@ def _tree(rows: list[tuple[int, Line]]) -> tuple[Item, ...]:
 
 
 def _item(line: Line, below: list[tuple[int, Line]]) -> Item:
-    bullet = _BULLET.match(line.text)
+    bullet = BULLET.match(line.text)
     text = (bullet[2] if bullet else line.text).strip()
     key, value = split_item(text) or ("", text)
     children = _tree(below)

@@ -45,7 +45,8 @@ def merge_floor(floor: JudgesFile | None, agent: JudgesFile | None) -> ResolvedP
             policy[action_class], source[action_class] = floor.class_policy[action_class], "project_floor"
         if agent and action_class in agent.class_policy:
             policy[action_class], source[action_class] = agent.class_policy[action_class], "judges.md"
-    return ResolvedPolicy(policy, source, _settings(floor, agent), floor is not None or agent is not None)
+    settings = replace(_settings(floor, agent), class_policy=policy)
+    return ResolvedPolicy(policy, source, settings, floor is not None or agent is not None)
 
 
 def policy_version(tools_md: bytes | None, judges_md: bytes | None, floor: bytes | None = None) -> str:

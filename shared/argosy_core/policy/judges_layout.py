@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from argosy_core.frontmatter import parse
+from argosy_core.frontmatter.page import HEAD_LINE
 from argosy_core.policy.checks import Checks
-from argosy_core.policy.entries import Entry, Item, entry_of, items, yaml_entries
+from argosy_core.policy.entries import Entry, Item, entry_of, items, split_item, without_remark, yaml_entries
+from argosy_core.policy.errors import nearest
 from argosy_core.policy.judges_model import AXES, BUDGET_KEYS, ESCALATION_KEYS, FAILURES, KEYS, MANDATE_KEYS
 from argosy_core.policy.markdown import Section, read_markdown
 from argosy_core.types import ActionClass
@@ -16,7 +19,6 @@ _SECTIONS: Mapping[str, str] = {
     "default judge": "",
     "judge": "",
     "audit": "",
-    "validation": "",
     "budget": "budget",
     "class policy": "class_policy",
     "specialist composition": "specialist_composition",
@@ -35,18 +37,22 @@ def _plain(key: str) -> str:
 
 _ALL_KEYS = (*KEYS, *BUDGET_KEYS, *ESCALATION_KEYS, *MANDATE_KEYS, *AXES, *FAILURES, *map(str, ActionClass), "default")
 _KNOWN = {_plain(key): key for key in _ALL_KEYS}
+# A setting's name followed by what assigns, wherever it stands: it must never be passed over as prose.
+_SHORT_PAIR = re.compile(r"(?:\S+\s+){0,3}\S*:\s+\S+")
+_LOOKS_SET = re.compile(
+    rf"\b({'|'.join(key for key in _ALL_KEYS if '_' in key or key in FAILURES)})\b[`*\"' \t]*(?:[:=→]|->|=>)"
+)
 
 
 def gather(text: str, checks: Checks) -> dict[str, Entry]:
     """The settings of *text* by their top-level key. Raises PolicyInvalid, and YamlProblem for YAML that is none."""
     given = _Given(checks)
     page = parse(text)
-    if page.degraded:
-        line, _, reason = page.degraded.removeprefix("line ").partition(": ")
-        checks.fail(int(line), reason)
-    for entry in yaml_entries(page.raw_head, 2):
+    for entry in yaml_entries(page.raw_head, HEAD_LINE):
         if entry.key not in _HEAD_KEYS:
             given.put(entry, "")
+    if page.degraded:
+        checks.fail(1, "the head opened here has no closing ---")
     document = read_markdown(page.body, page.body_line)
     if document.open_line is not None:
         checks.fail(document.open_line, "what begins here is never closed", hint="close the fence or comment")
@@ -67,9 +73,9 @@ class _Given:
 
     def put(self, entry: Entry, home: str) -> None:
         title = entry.key.replace("_", " ")
-        if title in _SECTIONS and (entry.is_map or _SECTIONS[title]) and title != "validation":
+        if title in _SECTIONS and (entry.is_map or _SECTIONS[title]):
             self._open(entry, _SECTIONS[title])
-        elif entry.key in KEYS or (home == "specialist_composition" and entry.key == "aggregation"):
+        elif entry.key in KEYS:
             self._single.append(entry)
         elif home:
             self._inside.setdefault(home, []).append(entry)
@@ -93,9 +99,13 @@ class _Given:
 
 def _home(section: Section, checks: Checks) -> str:
     if section.level < 2 and section.name not in _SECTIONS:
+        setting = split_item(section.title)
+        if _LOOKS_SET.search(section.title) or (setting and _KNOWN.get(_plain(setting[0])) in KEYS):
+            checks.fail(section.line, f"the heading {section.title!r} reads as a setting", hint="take the # away")
         return ""
     if section.name not in _SECTIONS:
-        hint = "sections read here: " + ", ".join(name.capitalize() for name in _SECTIONS)
+        names = tuple(name.capitalize() for name in _SECTIONS)
+        hint = nearest(section.title, names) or f"sections read here: {', '.join(names)}"
         checks.fail(section.line, f"unknown heading {section.title!r}", hint=hint, heading=section.title)
     return _SECTIONS[section.name]
 
@@ -104,23 +114,43 @@ def _entries(section: Section, checks: Checks) -> Iterator[Entry]:
     for fence in section.fences:
         if fence.language in _YAML:
             yield from yaml_entries(fence.text, fence.line)
-    for item in items(section.lines):
-        if _is_setting(item, section, checks):
-            yield _named(entry_of(item))
+        elif match := _LOOKS_SET.search(fence.text):
+            line = fence.line + fence.text.count("\n", 0, match.start())
+            checks.fail(line, f"{match[1]} stands in a block that is not read", hint="begin the block with ```yaml")
+    yield from map(_named, map(entry_of, _settings(items(section.lines), section, checks)))
 
 
-def _is_setting(item: Item, section: Section, checks: Checks) -> bool:
-    in_section = section.name in _SECTIONS
-    if item.text.startswith("|") and in_section:
+def _settings(found: tuple[Item, ...], section: Section, checks: Checks) -> Iterator[Item]:
+    before: Item | None = None
+    for item in found:
+        if _is_setting(item, before, section, checks):
+            yield item
+        else:
+            text = f"{item.key}: {item.text}" if item.key else item.text
+            if _LOOKS_SET.search(text) or (section.name in _SECTIONS and _SHORT_PAIR.fullmatch(text)):
+                hint = "write `- key: value`; in prose, say it in other words"
+                checks.fail(item.line, f"{text[:80]!r} sets nothing, and reads as if it did", hint=hint)
+            yield from _settings(item.children, section, checks)
+        before = item
+
+
+def _is_setting(item: Item, before: Item | None, section: Section, checks: Checks) -> bool:
+    inside = section.name in _SECTIONS
+    if inside and item.text.startswith("|"):
         checks.fail(item.line, "a table is not read here", hint="write `- key: value` lines")
-    if item.is_bullet:
-        if in_section and not item.key:
-            checks.fail(item.line, "a list item here must be `- key: value`", hint="write prose without a bullet")
-        return bool(item.key) and (in_section or " " not in item.key)
-    # Prose may hold a colon ("Note: ..."); a name in lower case, or one that is known, is meant as a key.
-    key, words = item.key, item.text.split()
-    known = _plain(key) in _KNOWN
-    return bool(key) and (known or (" " not in key and (key[:1].islower() or (in_section and len(words) < 2))))
+    if inside and item.is_bullet and not item.key:
+        checks.fail(item.line, "a list item here must be `- key: value`", hint="write prose without a bullet")
+    known = _plain(item.key) in _KNOWN
+    if not item.key or item.is_bullet:
+        return bool(item.key) and (inside or known or " " not in item.key)
+    # Prose may hold a colon ("Note: we ..."), also where a sentence goes on from the line before.
+    short = len(without_remark(item.text).split()) < 2
+    if not known and not item.text and item.children:
+        return False
+    if (inside and short) or (known and (short or bool(_SECTIONS.get(section.name)))):
+        return True
+    goes_on = before is not None and not before.key and before.line == item.line - 1
+    return " " not in item.key and item.key[0].islower() and (short or not goes_on)
 
 
 def _named(entry: Entry) -> Entry:

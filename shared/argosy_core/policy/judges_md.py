@@ -8,7 +8,7 @@ that is not understood must not turn into the default one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from argosy_core.policy.checks import Checks, Read
 from argosy_core.policy.entries import Entry
@@ -27,7 +27,7 @@ from argosy_core.policy.judges_model import (
     MandateRules,
 )
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
-from argosy_core.yamltext import YamlProblem
+from argosy_core.yamltext import YamlProblem, is_list
 
 __all__ = ["JudgesFile", "PolicyInvalid", "ResolvedPolicy", "merge_floor", "parse_judges", "policy_version"]
 
@@ -47,7 +47,7 @@ def parse_judges(source: str | bytes, where: str = "judges.md") -> JudgesFile:
 def _readers(checks: Checks) -> Mapping[str, Read]:
     return {
         "backend": lambda e: checks.choice(e, ("rules", "llm")),
-        "model": checks.text,
+        "model": lambda e: None if e.value is None and not e.is_map else checks.text(e),
         "timeout_ms": checks.positive_int,
         "budget": lambda e: checks.record(e, dict.fromkeys(BUDGET_KEYS, checks.number_or_none), Budget),
         "class_policy": lambda e: checks.mapping(e, ActionClass, lambda c: checks.member(c, ClassPolicy)),
@@ -73,7 +73,7 @@ def _specialists(entry: Entry, checks: Checks) -> dict[str, str]:
 
 
 def _aggregation(entry: Entry, checks: Checks) -> tuple[str, ...]:
-    wanted = cast("list[Any]", entry.value) if isinstance(entry.value, list) else [entry.value]
+    wanted = entry.value if is_list(entry.value) else [entry.value]
     return tuple(checks.choice(Entry(entry.key, entry.line, rule), AGGREGATIONS) for rule in wanted)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?$")
 _FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^`]*)$")
-_BULLET = re.compile(r"([ \t]*)(?:[-*+]|\d{1,3}[.)])[ \t]+(.*)$")
+BULLET = re.compile(r"([ \t]*)(?:[-*+•·–—]|\d{1,3}[.)])[ \t]+(.*)$")  # also what editors make of a dash
 _COMMENT = re.compile(r"<!--.*?-->")
 _REMARK = re.compile(r"\s[—–(#]|\s-\s|:(?:\s|$)")
 _LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*\)")
@@ -92,7 +92,7 @@ def bullets(lines: Iterable[Line]) -> list[Bullet]:
     found: list[Bullet] = []
     open_item = False
     for line in lines:
-        match = _BULLET.match(line.text)
+        match = BULLET.match(line.text)
         if match:
             found.append(Bullet(line.number, match[2].strip(), _width(match[1])))
         elif open_item and line.text.strip() and line.text[0] in " \t":
@@ -108,7 +108,7 @@ def paragraphs(lines: Iterable[Line]) -> list[str]:
     words: list[str] = []
     for line in (*lines, Line(0, "")):
         text = line.text.strip()
-        if text and not _BULLET.match(line.text) and text[0] not in "|>" and text.strip("-*_= "):
+        if text and not BULLET.match(line.text) and text[0] not in "|>" and text.strip("-*_= "):
             words.append(text)
         elif words:
             found.append(" ".join(words))

@@ -94,7 +94,10 @@ class ArgosyServer(MCPServer[None]):
 
     def caller_of(self, ctx: Context[Any, Any] | None) -> Caller:
         """The caller of the request behind *ctx*. Raises Unauthenticated for a bad token."""
-        meta = ctx.request_context.meta if ctx is not None else None
+        try:
+            meta = ctx.request_context.meta if ctx is not None else None
+        except ValueError:  # called as a library, outside of any request
+            meta = None
         return identify(meta, self._launched, self._verifier)
 
     async def resource_of(self, read: Callable[..., Awaitable[str]], *arguments: str) -> str:

@@ -16,7 +16,7 @@ _TAG = re.compile(
 )
 
 
-def frame(tag: str, text: str, **attributes: str) -> str:
+def frame(tag: str, text: str, **attributes: str | None) -> str:
     """*text* within ``<tag>``, with the attributes that are not empty."""
     assert tag in TAGS
     shown = "".join(f' {name}="{_attribute(value)}"' for name, value in attributes.items() if value)

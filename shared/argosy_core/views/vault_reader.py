@@ -19,5 +19,7 @@ class VaultReader:
             return None
 
     def list_dir(self, path: str) -> list[str]:
+        if path and self._vault.info(path) is not None:
+            return []  # a file
         files = [info.path.rsplit("/", 1)[-1] for info in self._vault.files(path)]
         return sorted([*files, *self._vault.folders(path)])

@@ -77,7 +77,8 @@ def _suggestion(missing: Sequence[str], returns: Sequence[ToolReturn]) -> str:
     if all(result.is_error for result in returns):
         return "The vault could not be searched. Try `mcp-host doctor`."
     places = ", ".join(cues.PLACES.get(prefix, prefix) for prefix in tried)
-    label = "".join(sign for sign in " ".join(missing).strip() if sign not in '"`$\\!')
+    # A label holds words only: nothing in it can end the quotes of a command.
+    label = " ".join(missing).strip()
     search = f'`mcp-host search "{label}" --explain`' if label else "`mcp-host doctor`"
     return f"Searched: {places}. Try {search}, or say “remember that …” to add what should be known."
 

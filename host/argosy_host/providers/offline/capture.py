@@ -42,7 +42,8 @@ _JOURNAL = r"(?:to|in|into)\s+(?:the|my|our|today['’]s)?\s*(?:journal|diary)"
 _ASKED_FOR_JOURNAL = (
     rf"(?:add|append|write|put|note|log|record)\s+(?:(?:this|an entry)\s+)?{_JOURNAL}\s*(?:[:,-]|that(?=\s))\s*{_BODY}",
     rf"journal(?:\s+entry)?\s*:\s*{_BODY}",
-    rf"(?:add|append|write|put|log|record)\s+(?P<body>.+?)\s+{_JOURNAL}[.!]?\s*$",
+    # Only "to" here: "write up what is in the journal" asks to read.
+    r"(?:add|append|put|log)\s+(?P<body>[^\n]+?)\s+(?:to|into)\s+(?:the|my|our)\s+(?:journal|diary)[.!]?\s*$",
     rf"(?:запиши|добавь) в (?:дневник|журнал)\s*[:,]?\s*{_BODY}",
 )
 _QUESTION_AFTER = re.compile(r"(?<=[.!。！\n])\s*(?P<question>[^.!?？。！\n]+[?？].*)\Z", re.DOTALL)
@@ -143,6 +144,7 @@ def outcome(capture: Capture, result: ToolReturn) -> tuple[str, tuple[Citation, 
     structured = mapping_of(result.structured)
     saved = Evidence([result]).sources
     verb = "Saved" if capture.tool == WRITE_NOTE else "Added to the journal"
+    verb = "Already there" if structured.get("duplicate") is True else verb
     title = plain(text_of(structured, "title")) or title_of(capture.body)
     if not saved:
         return f"{verb}: {title}", ()

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from argosy_host.providers.base import ToolCall, ToolReturn, ToolSpec
 from argosy_host.providers.offline import arguments, cues
 from argosy_host.providers.offline.arguments import Material
+from argosy_host.providers.offline.evidence import recalled_whole
 from argosy_host.providers.offline.intent import Question
 from argosy_host.providers.offline.ranking import Bm25, weigh
 from argosy_host.providers.offline.shapes import mapping_of, objects_of, text_of
@@ -112,7 +113,9 @@ def follow_up_calls(
 ) -> list[Wish]:
     """Reads of what the first results name: the notes of the best hits, the steps of active goals."""
     readers = {tool.name: tool for tool in tools if tool.read_only}
-    notes, goals = list(_note_reads(returns, readers)), list(_goal_reads(returns, readers))
+    # Without a topic the excerpts of a recall are enough: whole notes would only drown them.
+    keys = ("hits", "notes") if question.facets else ("hits",)
+    notes, goals = list(_note_reads(returns, readers, keys)), list(_goal_reads(returns, readers))
     wanted = [*goals[:_MOST_NOTES], *notes] if question.intents & {cues.NEXT, cues.GOALS, cues.DIGEST} else notes
     done = {(call.name, value) for call in made for value in call.arguments.values() if isinstance(value, str)}
     fresh: dict[tuple[str, str], Wish] = {}
@@ -149,15 +152,25 @@ def is_empty(result: ToolReturn) -> bool:
     return not result.is_error and bool(listed) and not any(listed)
 
 
-def _note_reads(returns: Sequence[ToolReturn], readers: Mapping[str, ToolSpec]) -> Iterator[Read]:
+def _note_reads(returns: Sequence[ToolReturn], readers: Mapping[str, ToolSpec], keys: Sequence[str]) -> Iterator[Read]:
+    known = {name for result in returns for name in recalled_whole(mapping_of(result.structured))}
+    # What a search hit comes before what a recall thought of.
     lists = [
-        [(hit, result.name) for hit in objects_of(mapping_of(result.structured).get("hits"))[:_MOST_NOTES]]
+        [(item, result.name) for item in _worth_reading(objects_of(mapping_of(result.structured).get(key)), known)]
+        for key in keys
         for result in returns
     ]
     # The best hit of each search before the second of any: every part of a question gets its note.
     for hit, source in (pair for row in zip_longest(*lists) for pair in row if pair is not None):
         if read := _read_of(hit, source, readers):
             yield read
+
+
+def _worth_reading(items: Sequence[Mapping[str, object]], known: set[str]) -> list[Mapping[str, object]]:
+    # The best hit is read even if its text is known: only the note itself has the line that sums it up.
+    unread = [item for place, item in enumerate(items) if place == 0 or text_of(item, "name") not in known]
+    # A recall adds what is pinned or recent to whatever is asked: that a note is there says nothing of the topic.
+    return [item for item in unread if not text_of(item, "why").startswith(("pinned", "recent"))][:_MOST_NOTES]
 
 
 def _goal_reads(returns: Sequence[ToolReturn], readers: Mapping[str, ToolSpec]) -> Iterator[Read]:

@@ -30,7 +30,17 @@ INTENTS: tuple[Intent, ...] = (
         NEXT,
         (
             *("what next", "do next", "next steps", "next step", "next", "focus on", "focus", "should i", "should we"),
-            *("priority", "priorities", "prioritise", "prioritize", "to do", "todo", "work on", "most important", "do today"),
+            *(
+                "priority",
+                "priorities",
+                "prioritise",
+                "prioritize",
+                "to do",
+                "todo",
+                "work on",
+                "most important",
+                "do today",
+            ),
             *("do tomorrow", "plan tomorrow", "plan today", "plan my day", "plan my week", "help me plan"),
             *(
                 "что делать",
@@ -71,6 +81,12 @@ INTENTS: tuple[Intent, ...] = (
     Intent("self", ("about me", "about myself", "who am i", "обо мне"), {("memory", "recall"): 1.5}, ("user",)),
     Intent("journal", ("journal", "diary", "дневник", "日記"), {("journal", "read"): 3.0, ("journal", "search"): 2.0}),
     Intent(GOALS, ("goal", "goals", "objectives", "цели", "цель", "目標", "目标"), {("goal", "list"): 5.0}, ("goal",)),
+    # Before the agents, whose cues are shorter.
+    Intent(
+        "log",
+        ("runs", "events", "log", "logs", "audit", "agent do", "agents do", "did you do", "have you done"),
+        {("log", "query"): 5.0},
+    ),
     Intent(
         "agents",
         ("agents", "agent", "who can", "assistants", "агенты", "エージェント"),
@@ -86,13 +102,11 @@ INTENTS: tuple[Intent, ...] = (
     Intent("schedules", ("schedule", "schedules", "scheduled", "cron"), {("schedule", "list"): 5.0}),
     Intent("queue", ("queue", "queued", "dead letters"), {("queue", "inspect"): 5.0}),
     Intent("secrets", ("secret names", "secrets", "api keys"), {("secrets", "list"): 5.0}),
-    Intent(
-        "log",
-        ("runs", "events", "log", "audit", "failed", "errors", "logs"),
-        {("log", "query"): 5.0},
-    ),
     Intent("inventory", ("list my notes", "list notes", "all my notes", "which notes"), {("memory", "list"): 5.0}),
 )
+
+# Questions about these are answered with what is listed, even if they name a day.
+LISTED = frozenset({"log", "agents", "skills", "questions", "schedules", "queue", "secrets", "inventory"})
 
 # A task that names a stretch of time is answered from the journal of those days.
 PERIOD_BOOSTS: Mapping[tuple[str, ...], float] = {("journal", "read"): 3.0}
@@ -136,6 +150,7 @@ IMPERATIVES = frozenset(_COMMANDS.split())
 ACTION_OPENINGS = ("first,", "second,", "third,", "fourth,", "finally,", "then,", "next,", "во-первых,", "まず")
 # Lines that only point elsewhere quote badly.
 POINTERS = ("see also", "see [", "related:", "backlinks", "sources:", "source:", "tags:", "siehe auch", "см. также")
+POINTER_HEADINGS = ("source", "see also", "backlink", "history", "related", "reference", "lint")
 # Words by which an entry shows that it sums others up.
 DIGEST_WORDS = "summary week review month overview"
 # Sentences that speak to a machine, not to the reader, are no advice: they must not come back as a next step.

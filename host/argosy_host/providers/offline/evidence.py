@@ -5,26 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
 from argosy_host.providers.base import ToolReturn
 from argosy_host.providers.offline.markdown import Unit, plain, read_units, shorten
+from argosy_host.providers.offline.origin import day_of, identity_of, kind_of
 from argosy_host.providers.offline.shapes import list_of, mapping_of, objects_of, text_of
 
 # How much of a source a text is: a body holds what a recall and a snippet only show parts of.
-_SNIPPET, _SUMMARY, _EXCERPT, _BODY = 1, 2, 3, 4
+SNIPPET, _SUMMARY, _EXCERPT, _BODY = 1, 2, 3, 4
 _MOST_CHARACTERS = 200_000
+_MOST_UNITS = 2000
+_LONGEST_TITLE = 200
 _DEEPEST = 4
-_SCHEMES = frozenset({"wiki", "goal", "agent", "skill"})
 _NO_DOCUMENTS = frozenset({"frontmatter", "steps", "notes"})
-_NAMES = ("name", "page", "goal", "question", "agent", "run", "id")
 _TEXTS = ("text", "summary", "description", "why", "message", "result", "title")
 _HEADING = re.compile(r"\s*#{1,6}\s")
 _BRACKETED = re.compile(r"\[([^\[\]]+)\]")
-# Renderings that may break off in mid-sentence: their last unit says so unless it ends like a sentence.
-_CUT_SHORT = (_SNIPPET, _EXCERPT)
-_SENTENCE_END = re.compile("[.!?…。！？][\"'”’)\\]」]*$")
-_CUT = re.compile(r"^(?:…|\.\.\.)\s*|\s*(?:…|\.\.\.)$")
+_CUT_BEFORE = re.compile(r"\s*(?:…|\.\.\.)\s*")
+_CUT_AFTER = re.compile(r"\s*(?:…|\.\.\.)\s*$")
+# The line under a recalled note's heading: "(decision, observed, 2026-10-26)".
+_DESCRIPTION = re.compile(r"\s*\([^()\n]*\)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -40,6 +40,8 @@ class Source:
     rank: int = 0
     units: dict[str, Unit] = field(default_factory=dict[str, Unit])
     steps: dict[str, str] = field(default_factory=dict[str, str])
+    # The steps that wait for nothing, where the source says which.
+    ready: frozenset[str] = frozenset()
 
     def add(self, text: str, rank: int, *, whole: bool = False) -> None:
         """Add a text. A fuller rendering of the source takes the place of a lesser one."""
@@ -48,19 +50,21 @@ class Source:
         if rank > self.rank:
             self.units.clear()
         self.rank = rank
-        units = [Unit(plain(text))] if whole else read_units(text)
+        units = [Unit(plain(text))] if whole else _read_snippet(text) if rank == SNIPPET else read_units(text)
         for position, unit in enumerate(units):
-            cut = rank in _CUT_SHORT and position == len(units) - 1 and not _SENTENCE_END.search(unit.text)
-            shown = shorten(unit.text) + (" …" if cut else "")
+            shown = shorten(unit.text)
             if any(map(str.isalnum, shown)):
                 self.units.setdefault(shown, Unit(shown, unit.heading, unit.box, position == 0))
+            if len(self.units) >= _MOST_UNITS:
+                break
 
 
 class Evidence:
     """All sources of a run's results, in the order they were met."""
 
     def __init__(self, returns: Iterable[ToolReturn]) -> None:
-        self._sources: dict[str, Source] = {}
+        self._sources: list[Source] = []
+        self._known: dict[str, Source] = {}
         self._room = _MOST_CHARACTERS
         for result in returns:
             if not result.is_error:
@@ -69,7 +73,7 @@ class Evidence:
     @property
     def sources(self) -> list[Source]:
         """Every source that holds something to quote."""
-        return [source for source in self._sources.values() if source.units or source.steps]
+        return [source for source in self._sources if source.units or source.steps]
 
     def _read(self, result: ToolReturn) -> None:
         before = len(self._sources)
@@ -93,33 +97,38 @@ class Evidence:
                     self._walk(item, tool, depth + 1)
 
     def _read_recall(self, fields: Mapping[str, object], tool: str) -> None:
-        known = {name for note in objects_of(fields["notes"]) if (name := text_of(note, "name"))}
-        sections = list(_sections(self._take(text_of(fields, "text")), known))
+        sections = list(_sections(self._take(text_of(fields, "text")), _names_of(fields)))
         # What stands before the first marker introduces the list; it is evidence only if there is no list.
         for title, name, section in sections[1:] or sections:
             described = {"name": name, "title": title} if name else {"name": tool}
-            self._source(described, tool).add(section, _EXCERPT)
+            description = _DESCRIPTION.match(section)
+            self._source(described, tool).add(section[description.end() :] if description else section, _EXCERPT)
 
     def _read_item(self, fields: Mapping[str, object], tool: str) -> None:
         texts = list(_texts(fields))
         if not texts:
             return
         source = self._source(fields, tool)
-        source.status = text_of(fields, "status") or source.status
+        source.status = text_of(fields, "status", "state") or source.status
         for text, rank, whole in texts:
             source.add(self._take(text), rank, whole=whole)
         for step in objects_of(fields.get("steps")):
             if label := plain(text_of(step, "label", "title", "text")):
                 source.steps[shorten(label)] = text_of(step, "status")
+        ready = [shorten(plain(label)) for label in list_of(fields.get("next_steps")) if isinstance(label, str)]
+        source.ready |= frozenset(ready)
 
     def _source(self, fields: Mapping[str, object], tool: str) -> Source:
-        name, uri = _identity(fields, tool)
-        found = self._sources.get(uri) or next((known for known in self._sources.values() if known.name == name), None)
+        name, uri = identity_of(fields, tool)
+        found = self._known.get(uri) or self._known.get(name)
         if found is None:
-            day = _day_of(fields, uri)
-            kind = "journal" if day else _kind(fields, uri, tool)
-            found = self._sources[uri or name] = Source(name, uri, "", kind, day)
-        found.title = found.title or plain(text_of(fields, "title"))
+            day = day_of(fields, uri)
+            found = Source(name, uri, "", "journal" if day else kind_of(fields, uri, tool), day)
+            self._sources.append(found)
+        self._known |= {name: found, uri or name: found}
+        # What has no title is found by what it is: "failed", "run_completed".
+        labels = text_of(fields, "title") or f"{text_of(fields, 'kind')} {text_of(fields, 'status')}"
+        found.title = found.title or plain(labels[:_LONGEST_TITLE])
         return found
 
     def _take(self, text: str) -> str:
@@ -127,6 +136,16 @@ class Evidence:
         taken = text[: self._room]
         self._room -= len(taken)
         return taken
+
+
+def recalled_whole(fields: Mapping[str, object]) -> set[str]:
+    """The names of the notes that a recall gave in full: a cut one ends with an ellipsis."""
+    sections = _sections(text_of(fields, "text"), _names_of(fields))
+    return {name for _, name, section in sections if name and not _CUT_AFTER.search(section.rstrip()[-8:])}
+
+
+def _names_of(fields: Mapping[str, object]) -> set[str]:
+    return {name for note in objects_of(fields.get("notes")) if (name := text_of(note, "name"))}
 
 
 def _time_of(item: object) -> str:
@@ -150,49 +169,30 @@ def _sections(text: str, known: set[str]) -> Iterator[tuple[str, str, str]]:
     yield title, name, "\n".join(lines)
 
 
+def _read_snippet(text: str) -> list[Unit]:
+    """The units of a stretch cut out of a text. Half a sentence is left out, or says where it was cut."""
+    whole = _CUT_AFTER.sub("", text)
+    cut_after = whole != text
+    before = _CUT_BEFORE.match(whole)
+    units = read_units(whole[before.end() :] if before else whole)
+    if before and len(units) > 1:
+        units, before = units[1:], None
+    if cut_after and len(units) > 1:
+        units, cut_after = units[:-1], False
+    if before or cut_after:
+        units = [Unit(f"{'… ' if before else ''}{unit.text}{' …' if cut_after else ''}") for unit in units]
+    return units
+
+
 def _texts(fields: Mapping[str, object]) -> Iterator[tuple[str, int, bool]]:
     """The quotable fields of an object: (text, how full a rendering it is, whether it is one unit)."""
-    if "steps" in fields or "goal" in fields:
-        for key in ("title", "why", "description"):
+    if "goal" in fields and text_of(fields, "title"):
+        for key in ("title", "why", "intent", "description", "body"):
             yield text_of(fields, key), _BODY, key == "title"
     elif body := text_of(fields, "body", "content"):
         yield text_of(mapping_of(fields.get("frontmatter")), "description"), _BODY, False
         yield body, _BODY, False
     elif snippet := text_of(fields, "snippet"):
-        yield _CUT.sub("", snippet.strip()), _SNIPPET, False
+        yield snippet, SNIPPET, False
     elif text := text_of(fields, *_TEXTS):
         yield text, _BODY if text_of(fields, "text") else _SUMMARY, False
-
-
-def _identity(fields: Mapping[str, object], tool: str) -> tuple[str, str]:
-    """Name and address of the document an object is of."""
-    uri = text_of(fields, "uri")
-    if day := _day_of(fields, uri):
-        return f"journal/{day}", uri or f"journal://{day}"
-    name = " ".join(plain(text_of(fields, *_NAMES, "title")).split("]")) or tool
-    prefix = tool.partition("_")[0]
-    made = f"memory://note/{name}" if prefix == "memory" else f"{prefix}://{name}" if prefix in _SCHEMES else ""
-    return name, uri or (made if name != tool else "")
-
-
-def _day_of(fields: Mapping[str, object], uri: str) -> str:
-    """The day of a journal entry, from its field or its address; empty for anything else."""
-    day = (
-        text_of(fields, "day") or uri.removeprefix("journal://")
-        if "://" not in uri or uri.startswith("journal:")
-        else ""
-    )
-    try:
-        return date.fromisoformat(day[:10]).isoformat()
-    except ValueError:
-        return ""
-
-
-def _kind(fields: Mapping[str, object], uri: str, tool: str) -> str:
-    """A note's type, from its field or its name; else the first word of the address or the tool."""
-    if declared := text_of(fields, "type", "kind"):
-        return declared
-    name = text_of(fields, "name")
-    if uri.startswith("memory://") and "_" in name:
-        return name.partition("_")[0]
-    return uri.partition(":")[0] or tool.partition("_")[0]

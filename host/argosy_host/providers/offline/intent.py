@@ -69,8 +69,9 @@ class Question:
     @property
     def is_digest(self) -> bool:
         """Whether the answer goes day by day."""
-        timed = self.period is not None
-        return timed and (cues.DIGEST in self.intents or (not self.facets and cues.NEXT not in self.intents))
+        if self.period is None or cues.DIGEST in self.intents:
+            return self.period is not None
+        return not self.facets and self.intents.isdisjoint({cues.NEXT, *cues.LISTED})
 
 
 def find_task(messages: Sequence[Message]) -> int | None:
@@ -92,6 +93,7 @@ def understand(text: str, today: str, earlier: str = "") -> Question:
 
 
 def _understand(text: str, today: str) -> Question:
+    text = "\n".join(" ".join(line.split()) for line in text.splitlines())
     period, untimed = find_period(text, today)
     intents: set[str] = set()
     facets: dict[tuple[str, ...], Facet] = {}

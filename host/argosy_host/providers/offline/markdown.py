@@ -9,9 +9,10 @@ from typing import Literal
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]")
 # Only tags that dress text: `run <agent>` must keep its placeholder.
 _TAGS = "a|b|br|code|details|div|em|font|i|img|kbd|mark|p|s|small|span|strong|sub|summary|sup|u"
+# Every pattern is linear in its line: a note is not to be trusted, and this runs on the event loop.
 # A mark that its pattern cannot do without, the pattern, what stays.
 _MARKUP: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    ("<!--", re.compile(r"<!--.*?-->"), ""),
+    ("<!--", re.compile(r"<!--.{0,400}?-->"), ""),
     ("<", re.compile(r"<((?:https?|mailto):[^<>\s]+)>"), r"\1"),
     ("<", re.compile(rf"</?(?:{_TAGS})\b[^<>]*>", re.IGNORECASE), ""),
     ("[[", re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]+)\]\]"), r"\1"),
@@ -20,8 +21,8 @@ _MARKUP: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("`", re.compile(r"`+"), ""),
     ("~~", re.compile(r"~~"), ""),
     ("==", re.compile(r"==(?=\S)|(?<=\S)=="), ""),
-    ("*", re.compile(r"(?<!\s)\*+|\*+(?!\s)"), ""),
-    ("_", re.compile(r"(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)"), ""),
+    ("*", re.compile(r"(?<![\s\\])\*+|(?<!\\)\*+(?!\s)"), ""),
+    ("_", re.compile(r"(?<!\w)_+(?=\S)|(?<=[^\s_])_+(?!\w)"), ""),
     ("\\", re.compile(r"\\(?=[^\w\s])"), ""),
 )
 _HAS_MARKUP = re.compile(r"[<\[`~=*_\\]")
@@ -34,6 +35,7 @@ _WRAPPER = re.compile(r"\s*</?[\w-]+(?:\s[^<>]*)?>\s*$")
 _FRONTMATTER = re.compile(r"\A---[ \t]*\n.*?^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|vs|cf|approx|[Nn]o|Mr|Mrs|Ms|Dr|St|[A-Z])\.$")
 _LABELLED = re.compile(r"\*\*[^*\n]{1,60}:\*\*|\*\*[^*\n]{1,60}\*\*:")
+_LONGEST_ABBREVIATION = 12
 _LONGEST_LABEL = 80
 _SHORTEST_SENTENCE = 30
 _SHORTEST_DENSE = 8
@@ -68,9 +70,9 @@ def sentences(line: str) -> list[str]:
     found: list[str] = []
     start = 0
     for gap in _SENTENCE_END.finditer(line):
-        piece = line[start : gap.end()].strip()
-        if piece and not _ABBREVIATION.search(piece):
-            found.append(piece)
+        ending = line[max(start, gap.end() - _LONGEST_ABBREVIATION) : gap.end()].strip()
+        if ending and not _ABBREVIATION.search(ending):
+            found.append(line[start : gap.end()].strip())
             start = gap.end()
     tail = line[start:].strip()
     return [*found, tail] if tail else found

@@ -36,10 +36,16 @@ def _open_steps(question: Question, corpus: Corpus) -> Iterator[tuple[Passage, f
     related = [goal for goal in goals if _is_related(question, goal)]
     for goal in related if question.next_is_topical else goals:
         bonus = 2.0 if goal in related else 0.0
-        pending = [(label, status) for label, status in goal.steps.items() if status in _STEP_WEIGHT]
-        for position, (label, status) in enumerate(pending):
+        for position, (label, status) in enumerate(_steps_to_take(goal)):
             passage = Passage(Unit(label), goal, position, {}, frozenset(tokens(label)), 1.0)
             yield passage, _STEP_WEIGHT[status] + bonus - 0.2 * position
+
+
+def _steps_to_take(goal: Source) -> list[tuple[str, str]]:
+    """The steps of a goal that are not done, without those that wait for another where the goal tells."""
+    steps = [(label, status) for label, status in goal.steps.items() if status in _STEP_WEIGHT]
+    ready = [step for step in steps if step[0] in goal.ready or step[1] == "awaiting_decision"]
+    return ready or steps
 
 
 def _is_related(question: Question, goal: Source) -> bool:
@@ -48,10 +54,12 @@ def _is_related(question: Question, goal: Source) -> bool:
 
 
 def _advice(question: Question, corpus: Corpus) -> Iterator[tuple[Passage, float]]:
+    # One sentence that speaks to a machine makes all advice of its source suspect.
+    suspect = {id(passage.source) for passage in corpus.passages if is_machine_talk(passage.text)}
     scores = corpus.scores(question.keywords) if question.keywords else corpus.priors(question.wording)
     best = max(scores, default=0.0) or 1.0
     for passage, score in zip(corpus.passages, scores, strict=True):
-        if score > 0 and passage.unit.box != "done" and is_action(passage):
+        if score > 0 and id(passage.source) not in suspect and is_action(passage):
             standing = 0.4 if passage.source.kind in _ADVISING_KINDS else 0.0
             headed = 0.5 if _is_action_heading(passage.unit.heading) else 0.0
             planned = 2.5 if _is_planned(passage) else 1.0 if passage.unit.box == "open" else 0.0
@@ -59,9 +67,9 @@ def _advice(question: Question, corpus: Corpus) -> Iterator[tuple[Passage, float
 
 
 def is_action(passage: Passage) -> bool:
-    """Whether a passage tells its reader to do something. What addresses a machine never does."""
+    """Whether a passage tells its reader to do something that is not done."""
     text = passage.text
-    if is_machine_talk(text) or text.endswith(("?", "？")) or passage.source.kind == "goal":
+    if passage.unit.box == "done" or text.endswith(("?", "？")) or passage.source.kind == "goal":
         return False
     folded = f" {normalise(text)} "
     first = folded.split()[0].strip("\"'“‘(") if folded.strip() else ""

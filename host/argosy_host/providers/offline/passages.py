@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from argosy_host.providers.offline import cues
-from argosy_host.providers.offline.evidence import Source
+from argosy_host.providers.offline.evidence import SNIPPET, Source
 from argosy_host.providers.offline.markdown import Unit
 from argosy_host.providers.offline.ranking import Bm25, is_near_duplicate, weigh
 from argosy_host.providers.offline.words import normalise
@@ -15,6 +16,7 @@ from argosy_host.providers.offline.words import normalise
 _CONTEXT_WEIGHT = 0.4
 _WEAKEST_SHARE = 0.25
 _MOST_CANDIDATES = 60
+_MOST_PASSAGES = 4000
 # A sentence that leans on the one before it says less when it stands alone.
 _LEANING = frozenset({"it", "this", "that", "they", "these", "those", "he", "she", "its", "their", "them"})
 
@@ -42,7 +44,8 @@ class Corpus:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = sources
-        self.passages = [passage for source in sources for passage in _passages(source)]
+        every = (passage for source in sources for passage in _passages(source))
+        self.passages = list(islice(every, _MOST_PASSAGES))
         self._index_of = {id(source): index for index, source in enumerate(sources)}
         self._documents: list[dict[str, float]] = [weigh((_context(source), 2.0)) for source in sources]
         for passage in self.passages:
@@ -118,8 +121,12 @@ def _passages(source: Source) -> Iterable[Passage]:
 def _form(unit: Unit, source: Source, words: frozenset[str]) -> float:
     text = unit.text
     weight = 1.25 if unit.lead else 1.0
+    if source.rank == SNIPPET:
+        weight *= 0.6
     if is_machine_talk(text) or normalise(text).startswith(cues.POINTERS):
         weight *= 0.1
+    if normalise(unit.heading).startswith(cues.POINTER_HEADINGS):
+        weight *= 0.5
     # What a goal is called says less than what a note knows.
     if source.kind == "goal":
         weight *= 0.7

@@ -1,0 +1,108 @@
+"""What is asked, checked and in the form it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from argosy_core.errors import InvalidArgument, TooLarge
+from argosy_desk.answers import check_default, check_options
+from argosy_desk.binding import action_class_of, check_binding
+from argosy_desk.instructions import in_file
+from argosy_desk.kinds import JUDGED, Kind, Urgency
+from argosy_desk.question_file import one_line, parse_question, render_question
+from argosy_desk.schemas import check_schema
+
+MAX_TITLE_CHARS = 200
+MAX_BODY_CHARS = 20_000
+_FROM_BINDING = ("judge_id", "policy_version", "triggered_by", "synthesis_source")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as asked for, checked."""
+
+    kind: Kind
+    title: str
+    body: str
+    options: tuple[str, ...]
+    schema: Mapping[str, Any] | None
+    default: str | None
+    urgency: Urgency
+    binding: Mapping[str, Any] | None
+    hashes: Mapping[str, str]
+
+    @property
+    def folder(self) -> str:
+        """Where its file lies: the class of the bound call, or the kind."""
+        return action_class_of(self.binding) or self.kind
+
+    def text(self, question: str, agent: str, run: str | None, at: str) -> str:
+        """Its file. Raises InvalidArgument when the default would not answer it."""
+        fields = _fields(self, question, agent, run, at)
+        how = in_file(question, self.kind, self.options)
+        text = render_question(fields, self.body, self.options, self.binding, how)
+        check_default(parse_question(text), self.default)
+        return text
+
+
+def draft_question(
+    kind: Kind,
+    title: str,
+    body: str,
+    options: Sequence[str] | None,
+    schema: Mapping[str, Any] | None,
+    default: str | None,
+    urgency: Urgency,
+    binding: Mapping[str, Any] | None,
+) -> Asked:
+    """The question that is asked for. Raises InvalidArgument and TooLarge."""
+    title = one_line(title)
+    if not title or not body.strip():
+        raise InvalidArgument("title or body is empty", hint="say what is to be decided, and what speaks for what")
+    if len(title) > MAX_TITLE_CHARS or len(body) > MAX_BODY_CHARS:
+        raise TooLarge(f"a title has at most {MAX_TITLE_CHARS} characters, a body {MAX_BODY_CHARS}")
+    if options and (kind in JUDGED or schema is not None):
+        raise InvalidArgument("options do not go with this kind or with a schema", hint="ask for a decision or a gate")
+    if kind == "decision" and not options:
+        raise InvalidArgument("a decision needs options", hint="give two or more, or ask for an input")
+    if schema is not None:
+        if kind != "input":
+            raise InvalidArgument("a schema goes with the kind input", hint="leave it out, or ask for an input")
+        check_schema(schema)
+    hashes = check_binding(binding) if binding is not None else {}
+    return Asked(kind, title, body, check_options(options or ()), schema, default, urgency, binding, hashes)
+
+
+def _fields(asked: Asked, question: str, agent: str, run: str | None, at: str) -> dict[str, Any]:
+    bound = asked.binding or {}
+    stated = {name: bound[name] for name in _FROM_BINDING if isinstance(bound.get(name), str)}
+    judged = {
+        "proposal_id": bound.get("proposal_id") or question,
+        "action_class": action_class_of(bound),
+        "judge_id": stated.pop("judge_id", "framework"),
+        "policy_version": stated.pop("policy_version", None),
+        "escalated_at": at,
+    }
+    fields: dict[str, Any] = {
+        "type": asked.kind,
+        "state": "pending",
+        "question": question,
+        "title": asked.title,
+        "agent": agent,
+        "parent_run_id": run,
+        **(judged if asked.kind == "escalation" else {"asked_at": at}),
+        **stated,
+        "urgency": asked.urgency,
+        **asked.hashes,
+    }
+    fields |= {"default": asked.default} if asked.default is not None else {}
+    fields |= {"schema": dict(asked.schema)} if asked.schema is not None else {}
+    return fields | {"schema_version": 1}
+
+
+def same_question(asked: Asked, fields: Mapping[str, Any]) -> bool:
+    """Whether the question whose head is *fields* is the one that is asked again."""
+    stated = (fields.get("type"), fields.get("binding_hash"))
+    return stated == (asked.kind, asked.hashes.get("binding_hash"))

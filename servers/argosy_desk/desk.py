@@ -1,0 +1,264 @@
+"""The questions of a vault over documents."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+from argosy_core.clock import rfc3339
+from argosy_core.errors import (
+    AlreadyExists,
+    ArgosyError,
+    Conflict,
+    Corrupted,
+    InvalidArgument,
+    NotFound,
+)
+from argosy_core.frontmatter import edit, parse
+from argosy_core.ids import new_id
+from argosy_core.names import check_path
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
+from argosy_core.serving.server import need_agent
+from argosy_core.storage.base import ABSENT, Content
+from argosy_core.types import Caller, Role
+from argosy_desk.answers import compose_answer
+from argosy_desk.asking import Asked, same_question
+from argosy_desk.inspection import inspect_question
+from argosy_desk.kinds import URGENCIES, Kind
+from argosy_desk.models import Question, QuestionPage
+from argosy_desk.question_file import parse_question
+from argosy_desk.reading import read_question
+from argosy_desk.resolution import add_block
+
+FLEET = "_fleet"
+FOLDER = "vault/escalations"
+TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
+_WAITING = ("pending", "unparseable")
+
+logger = logging.getLogger(__name__)
+
+
+class Desk:
+    """Asks, reads and answers; one object serves every agent of the vault."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._documents = config.store.documents
+        self._chain = config.store.chain
+        self._bell = config.store.bell
+        self._clock = config.clock
+        self._ids = config.ids
+        # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
+        self._settled: dict[str, tuple[int, int]] = {}
+
+    # Asking
+
+    async def ask(self, caller: Caller, asked: Asked) -> Question:
+        """Put a question to a person. Raises NotFound (the agent), Conflict (the proposal is another question)."""
+        agent = caller.agent or FLEET
+        if agent != FLEET and agent not in await self._documents.folders():
+            raise NotFound(f"there is no agent {agent!r}", hint="agent_list shows the agents")
+        proposal = (asked.binding or {}).get("proposal_id")
+        question = proposal or new_id("question", self._clock, self._ids)
+        if proposal and (known := await self._path_of(agent, question)) is not None:
+            return await self._again(asked, known)
+        path = f"{agent}/{FOLDER}/{asked.folder}/{question}.md"
+        text = asked.text(question, agent, caller.run, rfc3339(self._clock.now()))
+        try:
+            written = await self._documents.write(path, text.encode(), expect=ABSENT)
+        except AlreadyExists:
+            return await self._again(asked, path)
+        event = {"kind": "desk.ask", "question": question, "path": path, "question_kind": asked.kind, **asked.hashes}
+        await self._chain.append(agent, "desk", event | ({"run_id": caller.run} if caller.run else {}))
+        self._bell.ring(path)
+        return read_question(written)
+
+    async def _again(self, asked: Asked, path: str) -> Question:
+        present = await self._documents.read(path)
+        if not same_question(asked, parse(_decoded(present)).fields):
+            raise Conflict("this proposal_id was asked with another binding", hint="use a new proposal_id")
+        return await self._read(path)
+
+    # Reading
+
+    async def get(self, caller: Caller, question: str) -> Question:
+        """One question. Raises NotFound, also for what is not the caller's to see."""
+        return await self._read(await self._locate(caller, question))
+
+    async def document(self, caller: Caller, question: str) -> str:
+        """A question's file as it stands. Raises NotFound."""
+        return _decoded(await self._documents.read(await self._locate(caller, question)))
+
+    async def pending(self, caller: Caller, kind: Kind | None, limit: int, cursor: str | None) -> QuestionPage:
+        """Questions that wait for a person: the most urgent first, then the oldest."""
+        after, limit = _position(cursor), clamp_limit(limit)
+        found = [q async for q in self._waiting(caller) if kind is None or q.kind == kind]
+        placed = sorted((_order(q), q) for q in found)
+        rest = [(place, q) for place, q in placed if after is None or place > after]
+        following = encode_cursor(*rest[limit - 1][0]) if len(rest) > limit else None
+        return QuestionPage(items=[q for _, q in rest[:limit]], next_cursor=following)
+
+    async def _waiting(self, caller: Caller) -> AsyncIterator[Question]:
+        for agent in await self._agents(caller):
+            for info in await self._documents.list(f"{agent}/{FOLDER}", ".md", deep=True):
+                if self._settled.get(info.path) == info.stamp:
+                    continue
+                try:
+                    question = await self._read(info.path)
+                except NotFound:
+                    continue  # moved away while we read the others
+                if question.state in _WAITING:
+                    yield question
+                else:
+                    # The stamp from before the reading: what changes meanwhile is read again.
+                    self._settled[info.path] = info.stamp
+
+    async def _agents(self, caller: Caller) -> Sequence[str]:
+        """Whose questions the caller may see: an operator all, everybody else those of its agent."""
+        return await self._documents.folders() if caller.role is Role.OPERATOR else [need_agent(caller)]
+
+    async def _locate(self, caller: Caller, question: str) -> str:
+        if len(check_path(question)) != 1 or question.startswith("."):
+            raise InvalidArgument("not the id of a question", hint="desk_pending shows the ids")
+        for agent in await self._agents(caller):
+            if (path := await self._path_of(agent, question)) is not None:
+                return path
+        raise NotFound(f"there is no question {question!r}", hint="desk_pending shows what waits")
+
+    async def _path_of(self, agent: str, question: str) -> str | None:
+        for folder in await self._documents.folders(f"{agent}/{FOLDER}"):
+            path = f"{agent}/{FOLDER}/{folder}/{question}.md"
+            if await self._documents.info(path) is not None:
+                return path
+        return None
+
+    async def _read(self, path: str) -> Question:
+        """The question at *path*; an answer that a person wrote there takes effect by this."""
+        for _ in range(TRIES):
+            content = await self._documents.read(path)
+            question = read_question(content)
+            if not _lags(content, question):
+                return question
+            try:
+                return await self._settle(content, question)
+            except Conflict:
+                continue  # another reader or a person was first: read again
+            except ArgosyError as error:  # a vault that cannot be written can still be read
+                logger.warning("the state line of %s could not follow its answer: %s", path, error)
+                return question
+        raise Conflict(f"many writers are at {path}", hint="try again in a moment")
+
+    # Answering
+
+    async def answer(
+        self, caller: Caller, question: str, choice: str, amendment: Mapping[str, Any] | None, note: str | None
+    ) -> Question:
+        """Answer a question. Raises Conflict when it is answered, InvalidArgument when this does not answer it."""
+        path = await self._locate(caller, question)
+        at, by = rfc3339(self._clock.now()), "operator"
+        for _ in range(TRIES):
+            content = await self._documents.read(path)
+            _check_open(read_question(content), choice)
+            text = _decoded(content)
+            block = compose_answer(parse_question(text), choice, amendment, note, by, at)
+            data = add_block(text, parse(text).body, block).encode()
+            _check_takes_effect(Content(path, data, "", (0, 0)), by)
+            try:
+                await self._documents.write(path, data, expect=content.version)
+            except Conflict:
+                continue  # somebody wrote in between, perhaps an answer
+            return await self._read(path)
+        raise Conflict("many writers are at this question", hint="try again in a moment")
+
+    async def _settle(self, content: Content, question: Question) -> Question:
+        """Log the answer, once, whatever the number of readers; then let the state line follow it."""
+        agent = question.agent
+        run: Any = parse(_decoded(content)).fields.get("parent_run_id")
+        event = {
+            "kind": "desk.answer",
+            "question": question.question,
+            "path": question.path,
+            "decision": question.decision,
+            "by": question.answered_by,
+        } | ({"run_id": run} if isinstance(run, str) else {})
+        try:
+            await self._chain.append(agent, "desk", event, key=f"answer:{question.question}")
+        except Conflict:  # the answer was changed after it was logged, before its state line followed
+            changed = event | {"kind": "desk.answer_changed"}
+            await self._chain.append(agent, "desk", changed, key=f"changed:{content.version}")
+        data = edit(_decoded(content), {"state": question.state}).encode()
+        written = await self._documents.write(question.path, data, expect=content.version)
+        self._bell.ring(question.path)
+        return read_question(written)
+
+    # What the server base asks
+
+    async def counts(self, agent: str | None) -> dict[str, int]:
+        caller = Caller(agent, Role.OPERATOR if agent is None else Role.AGENT)
+        states = Counter([q.state async for q in self._waiting(caller)])
+        return {"pending": states["pending"], "unparseable": states["unparseable"]}
+
+    async def doctor(self, agent: str | None) -> list[DoctorFinding]:
+        findings: list[DoctorFinding] = []
+        for name in await self._documents.folders() if agent is None else [agent, FLEET]:
+            for info in await self._documents.list(f"{name}/{FOLDER}", ".md", deep=True):
+                try:
+                    findings += inspect_question(await self._documents.read(info.path))
+                except NotFound:
+                    continue
+        return findings or [DoctorFinding(status="pass", check="questions", message="every question can be read")]
+
+    def uris_of(self, path: str) -> list[str]:
+        parts = path.split("/")
+        if len(parts) == 5 and parts[1:3] == ["vault", "escalations"] and path.endswith(".md"):
+            return [f"desk://question/{parts[4].removesuffix('.md')}", "desk://pending"]
+        return []
+
+
+def _lags(content: Content, question: Question) -> bool:
+    return question.decision is not None and parse(_decoded(content)).fields.get("state") != question.state
+
+
+def _check_open(question: Question, choice: str) -> None:
+    if question.state == "unparseable":
+        raise Corrupted(f"{question.path}: {question.problem}", hint="mend the file; it is left as it is")
+    if question.decision is not None:
+        raise Conflict(
+            f"it was answered by {question.answered_by or 'somebody'}: {question.decision}",
+            hint="an answer stands; ask again for another",
+            state=question.state,
+            decision=question.decision,
+            answered_by=question.answered_by,
+        )
+    if question.tampered and choice != "deny":
+        raise Conflict(
+            "the call in the file is not the one that was asked", hint="deny it, or restore the file", tampered=True
+        )
+
+
+def _check_takes_effect(content: Content, by: str) -> None:
+    after = read_question(content)
+    if after.decision is None or after.answered_by != by:
+        raise Corrupted(f"{content.path} cannot hold an answer as it is", hint="answer in an editor and mend the file")
+
+
+def _decoded(content: Content) -> str:
+    return content.data.decode("utf-8", "surrogateescape")
+
+
+_Place = tuple[int, str, str]
+
+
+def _order(question: Question) -> _Place:
+    return -URGENCIES.index(question.urgency), question.asked_at or "", question.question
+
+
+def _position(cursor: str | None) -> _Place | None:
+    if cursor is None:
+        return None
+    found = decode_cursor(cursor, 3)
+    if [type(part) for part in found] != [int, str, str]:
+        raise InvalidArgument("not a cursor of this list", hint="pass next_cursor unchanged, or leave cursor out")
+    return cast("_Place", tuple(found))

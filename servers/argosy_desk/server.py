@@ -1,0 +1,54 @@
+"""Builds the desk server."""
+
+from __future__ import annotations
+
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.server import ArgosyServer
+from argosy_core.types import Caller
+from argosy_desk.desk import Desk
+from argosy_desk.tools import build_tools
+
+
+def create(config: ServerConfig) -> ArgosyServer:
+    """The desk server for *config*."""
+    desk = Desk(config)
+    server = ArgosyServer(
+        "desk",
+        config,
+        desk,
+        build_tools(desk),
+        title="Desk",
+        instructions="What a person must decide. Questions wait here until they are answered, here or in any editor.",
+    )
+
+    async def pending(agent: str) -> str:
+        page = await desk.pending(Caller(agent, config.role), None, 500, None)
+        return "\n\n".join(question.render() for question in page.items) or "Nothing waits for a person."
+
+    async def document(agent: str, question: str) -> str:
+        return await desk.document(Caller(agent, config.role), question)
+
+    @server.resource(
+        "desk://pending", name="desk_pending", title="What waits for a person", mime_type="text/plain",
+        description="The questions that wait, the most urgent first",
+    )  # fmt: skip
+    async def pending_questions() -> str:
+        return await server.resource_of(pending)
+
+    @server.resource(
+        "desk://question/{question}", name="question", title="A question", mime_type="text/markdown",
+        description="A question's file as Markdown; question is its id",
+    )  # fmt: skip
+    async def question_file(question: str) -> str:
+        return await server.resource_of(document, question)
+
+    @server.prompt(name="triage", title="Go through what waits", description="Help a person decide, one by one")
+    def triage() -> str:
+        return (
+            "Read desk_pending. For each question say in two lines what is asked, what would happen on a yes and on a "
+            "no, and whether that could be undone; name what is missing to decide well. Take the urgent ones first and "
+            "group those that one decision settles. A person decides: give the command that answers, and answer "
+            "nothing yourself."
+        )
+
+    return server

@@ -1,0 +1,153 @@
+"""What is in force for an agent: its policy files and the fleet's, parsed once and kept while they do not change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError
+from argosy_core.fleet import FILE as REGISTRY
+from argosy_core.fleet import Registry, load_registry, packaged
+from argosy_core.policy.errors import PolicyInvalid
+from argosy_core.policy.judges_md import ResolvedPolicy, merge_floor, parse_judges, policy_version
+from argosy_core.policy.mcp_md import McpFile, parse_mcp
+from argosy_core.policy.tools_md import ToolsFile, parse_tools
+from argosy_core.vault import Vault
+from argosy_core.views.vault_reader import VaultReader
+
+JUDGES, TOOLS, MCP = "judges.md", "tools.md", "mcp.md"
+# A file changed twice within one tick of its clock may keep its stamp: so young a file is read every time.
+SETTLED_AFTER = timedelta(seconds=2)
+_ABSENT = (-1, -1)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A policy file that cannot be read: where, and what to do about it."""
+
+    message: str
+    file: str
+    line: int | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything a verdict rests on, as it stood at one moment.
+
+    A fault in `gate` (judges.md, tools.md) stops every action above reading, one in `foreign` (mcp.md, registry.json)
+    those of tools that are not our own. *tools* is None when there is no ``tools.md``.
+    """
+
+    agent: str
+    policy: ResolvedPolicy
+    tools: ToolsFile | None
+    mcp: McpFile
+    registry: Registry
+    version: str
+    gate: tuple[Fault, ...] = ()
+    foreign: tuple[Fault, ...] = ()
+
+
+def files_of(agent: str) -> tuple[str, ...]:
+    """The files a verdict on *agent* rests on."""
+    return (JUDGES, f"{agent}/{JUDGES}", f"{agent}/{TOOLS}", f"{agent}/{MCP}", REGISTRY)
+
+
+class StandingPolicies:
+    """Gives the standing of an agent; a call costs a few `stat` while nothing changed. Blocks: use it in a thread."""
+
+    def __init__(self, vault: Vault, clock: Clock) -> None:
+        self._vault = vault
+        self._reader = VaultReader(vault)
+        self._clock = clock
+        self._kept: dict[str, tuple[tuple[tuple[int, int], ...], Standing]] = {}
+
+    def current(self, agent: str) -> Standing:
+        """What is in force for *agent* now. Faults are in it, not raised."""
+        stamps = self._stamps(agent)
+        kept = self._kept.get(agent)
+        if kept is not None and stamps == kept[0]:
+            return kept[1]
+        standing = _Reading(self._reader, agent).standing()
+        # Only what was the same before and after the reading belongs to these stamps.
+        if stamps is not None and self._is_settled(stamps) and stamps == self._stamps(agent):
+            self._kept[agent] = stamps, standing
+        return standing
+
+    def _stamps(self, agent: str) -> tuple[tuple[int, int], ...] | None:
+        """The stamps of all files; None when one is neither a plain file nor missing."""
+        try:
+            return tuple(self._stamp(path) for path in files_of(agent))
+        except ArgosyError:
+            return None
+
+    def _stamp(self, path: str) -> tuple[int, int]:
+        info = self._vault.info(path)
+        if info is None:
+            # A link or a device has no stamp either, and must not pass for a missing file: reading it raises.
+            if self._reader.read(path) is not None:
+                return self._stamp(path)
+            return _ABSENT
+        return info.stamp
+
+    def _is_settled(self, stamps: tuple[tuple[int, int], ...]) -> bool:
+        newest = max(mtime_ns for mtime_ns, _ in stamps)
+        return datetime.fromtimestamp(max(newest, 0) / 1e9, UTC) < self._clock.now() - SETTLED_AFTER
+
+
+class _Reading:
+    """One reading of all policy files of one agent."""
+
+    def __init__(self, reader: VaultReader, agent: str) -> None:
+        self._reader = reader
+        self._agent = agent
+        self._data: dict[str, bytes | None] = {}
+        self._faults: list[Fault] = []
+
+    def standing(self) -> Standing:
+        judges, tools, mcp = (f"{self._agent}/{name}" for name in (JUDGES, TOOLS, MCP))
+        floor = self._parsed(JUDGES, partial(parse_judges, where=JUDGES))
+        own = self._parsed(judges, partial(parse_judges, where=judges))
+        policy = self._guarded(judges, lambda: merge_floor(floor, own)) or merge_floor(floor, None)
+        tools_file = self._parsed(tools, partial(parse_tools, where=tools))
+        gate = self._take_faults()
+        mcp_file = self._parsed(mcp, partial(parse_mcp, where=mcp))
+        registry = self._parsed(REGISTRY, load_registry)
+        return Standing(
+            agent=self._agent,
+            policy=policy,
+            tools=tools_file,
+            mcp=mcp_file or McpFile(),
+            registry=registry or packaged(),
+            version=policy_version(self._data.get(tools), self._data.get(judges), self._data.get(JUDGES)),
+            gate=gate,
+            foreign=self._take_faults(),
+        )
+
+    def _parsed(self, path: str, parse: Callable[[bytes], _T]) -> _T | None:
+        data = self._guarded(path, lambda: self._reader.read(path))
+        self._data[path] = data
+        return None if data is None else self._guarded(path, lambda: parse(data))
+
+    def _guarded(self, path: str, look: Callable[[], _T]) -> _T | None:
+        try:
+            return look()
+        except PolicyInvalid as error:
+            self._faults.append(Fault(error.message, error.where, error.line, error.hint))
+        except ArgosyError as error:
+            line = error.detail.get("line")
+            message = error.message if path in error.message else f"{path}: {error.message}"
+            self._faults.append(Fault(message, path, line if isinstance(line, int) else None, error.hint))
+        except Exception as error:  # a defect of a parser must not open the gate
+            self._faults.append(Fault(f"{path} cannot be read: {type(error).__name__}", path, hint="report it"))
+        return None
+
+    def _take_faults(self) -> tuple[Fault, ...]:
+        taken, self._faults = tuple(self._faults), []
+        return taken

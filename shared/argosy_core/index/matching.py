@@ -1,0 +1,128 @@
+"""Where the words of a query stand in a text that is shown.
+
+FTS5's own `highlight` tokenises the whole document again; this looks for a handful of words with `str.find`, which
+costs microseconds also in long documents. Word forms are told by a light stem, so in rare words a mark can differ from
+what the index matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from argosy_core.index.query import Needle
+from argosy_core.index.text import base_letter
+
+PLACES_OF_A_NEEDLE = 30
+WORD_CHARS = 40
+
+_ENDINGS = (
+    "ations",
+    "ation",
+    "ingly",
+    "ings",
+    "edly",
+    "ing",
+    "ies",
+    "ied",
+    "ers",
+    "ed",
+    "es",
+    "er",
+    "ly",
+    "s",
+    "e",
+    "y",
+)
+_FORMS = frozenset(_ENDINGS)
+_DOUBLING = frozenset({"ing", "ed", "er", "ers"})
+
+
+class Match(NamedTuple):
+    """Characters *start* to *end* of a text, matched by needle number *needle*, to the letter or as a word form."""
+
+    start: int
+    end: int
+    needle: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A needle made ready: *text* is folded, *stem* is what all its forms begin with."""
+
+    text: str
+    stem: str
+    whole: bool
+    prefix: bool
+
+
+def sought(needle: Needle) -> Sought:
+    text = fold(needle.text)
+    stem = _stem(text) if needle.whole and not needle.prefix else text
+    return Sought(text, stem, needle.whole, needle.prefix)
+
+
+def matches(folded: str, needles: Sequence[Sought]) -> list[Match]:
+    """Where *needles* stand in *folded*, by position; the first `PLACES_OF_A_NEEDLE` of each are looked at."""
+    return sorted(match for number, needle in enumerate(needles) for match in _of_one(folded, needle, number))
+
+
+def fold(text: str) -> str:
+    """*text* in lower case and without marks on letters; of the same length, so that offsets stay true."""
+    if text.isascii():
+        return text.lower()
+    plain = text.translate(_plain_letters())
+    lower = plain.lower()
+    return lower if len(lower) == len(text) else "".join(char.lower()[:1] for char in plain)
+
+
+@cache
+def _plain_letters() -> Mapping[int, str]:
+    codes = (*range(0xC0, 0x250), *range(0x370, 0x530), *range(0x622, 0x626), *range(0x1E00, 0x2000))
+    bases = {code: base_letter(chr(code)) for code in codes}
+    letters = {code: base for code, base in bases.items() if base != chr(code)}
+    return letters | {ord(letter): base for letter, base in zip("øØłŁđĐðÐı", "oOlLdDdDi", strict=True)}
+
+
+def _of_one(folded: str, needle: Sought, number: int) -> Iterator[Match]:
+    stem, wanted, length, at = needle.stem, needle.text, len(needle.stem), 0
+    for _ in range(PLACES_OF_A_NEEDLE):
+        start = folded.find(stem, at)
+        if start < 0:
+            return
+        at = start + length
+        if not needle.whole:
+            yield Match(start, at, number, True)
+        elif start == 0 or not folded[start - 1].isalnum():
+            at = _end_of_word(folded, at)
+            word = folded[start:at]
+            if word == wanted or needle.prefix:
+                yield Match(start, at, number, True)
+            elif _is_form(word, stem):
+                yield Match(start, at, number, False)
+
+
+def _end_of_word(text: str, at: int) -> int:
+    last = min(len(text), at + WORD_CHARS)
+    while at < last and text[at].isalnum():
+        at += 1
+    return at
+
+
+def _stem(word: str) -> str:
+    """The start that the English forms of *word* share; the word itself when it is short or of another script."""
+    if len(word) < 4 or not word.isascii():
+        return word
+    ending = next((ending for ending in _ENDINGS if word.endswith(ending) and len(word) - len(ending) >= 3), "")
+    base = word[: len(word) - len(ending)]
+    is_doubled = ending in _DOUBLING and base[-1] == base[-2] and base[-1] not in "lsz"
+    return base[:-1] if is_doubled else base
+
+
+def _is_form(word: str, stem: str) -> bool:
+    """True for *stem* with an ending, its last letter doubled or not."""
+    ending = word[len(stem) :]
+    return not ending or ending in _FORMS or (ending[0] == stem[-1] and ending[1:] in _DOUBLING)

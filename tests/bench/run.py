@@ -1,0 +1,37 @@
+"""``make bench``: the figures of `targets.md` that this version is held to, with their references from the same run.
+
+Options: ``--quick`` (small, to see that it runs), ``--only P1,P9``, ``--json FILE``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [str(Path(__file__).parent)]
+
+from cases import CASES  # noqa: E402
+from measure import compiled_environment, save, show  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json", type=Path, default=ROOT / "bench.json")
+    options = parser.parse_args()
+    wanted = [name for name in options.only.split(",") if name] or list(CASES)
+    rows = []
+    with compiled_environment(), tempfile.TemporaryDirectory(prefix="argosy-bench-", dir=ROOT) as folder:
+        for name in wanted:
+            print(f"… {name}", file=sys.stderr)
+            rows += CASES[name](Path(folder) / name, options.quick)
+    show(rows)
+    save(rows, options.json)
+
+
+if __name__ == "__main__":
+    main()
