@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, BudgetExhausted, DeadlineExceeded, Unavailable
@@ -29,6 +29,7 @@ from argosy_host.providers.base import (
 from argosy_host.providers.prices import cost_usd
 from argosy_host.runs import Limits, Run, RunResult, RunStatus
 
+CLOSE_SECONDS = 5.0
 END_SECONDS = 15.0  # how long an interrupted run may take to write its end
 _CITED = re.compile(r"\[([^\[\]\n]{1,200})\]")
 
@@ -49,7 +50,7 @@ class Loop:
     def __init__(
         self,
         run: Run,
-        model: Model,
+        open_model: Callable[[], Model],
         system: Sequence[Segment],
         tools: Sequence[ToolInfo],
         *,
@@ -58,7 +59,8 @@ class Loop:
         progress: Progress,
     ) -> None:
         self._run = run
-        self._model = model
+        self._open_model = open_model
+        self._model: Model | None = None
         self._system = system
         self._tools = [_spec(tool) for tool in tools]
         self._clock = clock
@@ -78,7 +80,9 @@ class Loop:
         answer = _Answer()
         try:
             with anyio.fail_after(self._limits.active_seconds):
-                await self._turns(answer)
+                # Opened in here: a missing key or package ends a run that has a record, like any other failure.
+                model = self._model = await to_thread.run_sync(self._open_model)
+                await self._turns(model, answer)
         except ArgosyError as error:
             answer.status, answer.error = ("budget" if isinstance(error, BudgetExhausted) else "error"), error
         except TimeoutError:
@@ -90,13 +94,20 @@ class Loop:
             with CancelScope(shield=True), anyio.move_on_after(END_SECONDS):
                 await self._finish(_Answer(answer.text, status="interrupted"))
             raise
+        finally:
+            await self._close_model()
         await self._finish(answer)
         return self._result(answer)
 
-    async def _turns(self, answer: _Answer) -> None:
+    async def _close_model(self) -> None:
+        if self._model is not None:
+            with CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):
+                await self._model.close()
+
+    async def _turns(self, model: Model, answer: _Answer) -> None:
         messages = [Message("user", text=self._run.task)]
         while True:
-            reply = await self._ask(messages)
+            reply = await self._ask(model, messages)
             answer.text = reply.text or answer.text
             answer.citations = reply.citations or self._cited(answer.text)
             if reply.stop == "refusal":
@@ -118,20 +129,20 @@ class Loop:
         if reply.stop == "max_tokens":
             self._progress.problem("the answer was cut at the model's output limit")
 
-    async def _ask(self, messages: Sequence[Message]) -> ModelReply:
+    async def _ask(self, model: Model, messages: Sequence[Message]) -> ModelReply:
         self._check_limits()
         self._run.iterations += 1
         self._progress.thinking(self._run.iterations)
         request = ModelRequest(
             model=self._run.model,
             system=self._system,
-            messages=messages,
+            messages=tuple(messages),
             tools=self._tools,
             max_output_tokens=self._limits.output_tokens,
             today=self._clock.now().date().isoformat(),
         )
         began = self._clock.monotonic()
-        reply = await self._model.complete(request, self._progress.text)
+        reply = await model.complete(request, self._progress.text)
         await self._settle(reply, (self._clock.monotonic() - began) * 1000)
         return reply
 

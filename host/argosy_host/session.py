@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import anyio
 from anyio import to_thread
 
 from argosy_core.clock import Clock, SystemClock
@@ -55,14 +55,45 @@ class RunOptions:
 
 
 async def run_task(
-    options: RunOptions, progress: Progress, *, clock: Clock | None = None, ids: Ids | None = None
+    options: RunOptions,
+    progress: Progress,
+    *,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    model: Callable[[], Model] | None = None,
 ) -> RunResult:
-    """Run one task of one agent to its end.
+    """Run one task of one agent to its end; *model* opens the one to ask where it is not one of the providers.
 
-    Raises NotFound (no such vault or agent), Unauthenticated (no usable key), Unavailable (a needed server is missing).
+    Raises NotFound (no such vault or agent), Unavailable (a needed server is missing): then there was no run.
     """
     clock, ids = clock or SystemClock(), ids or SystemIds()
     _check_task(options.task)
+    ready = await to_thread.run_sync(_prepare, options, clock, ids, progress)
+    try:
+        async with compose(ready.servers, ready.config, ready.token) as fleet:
+            _report(fleet, progress)
+            run = Run(ready.run_id, ready.view.name, options.task, ready.token, ready.model, fleet)
+            opened = model or functools.partial(open_model, ready.provider)
+            return await _run(run, options, ready.reader, opened, clock, progress)
+    finally:
+        await to_thread.run_sync(ready.config.store.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What is known before anything is connected."""
+
+    run_id: str
+    token: str
+    config: ServerConfig
+    reader: Reader
+    view: AgentView
+    servers: Sequence[FleetServer]
+    model: str
+    provider: str
+
+
+def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress) -> _Ready:
     store = open_store(options.vault, options.store, clock=clock, ids=ids)
     try:
         reader = VaultReader(store.vault)
@@ -71,7 +102,6 @@ async def run_task(
         _preload(provider)
         tokens = RunTokens(clock)
         run_id = new_run_id(clock, ids)
-        token = tokens.issue(view.name, run_id, ttl_seconds=options.limits.active_seconds + 3600)
         config = ServerConfig(
             store=store,
             agent=view.name,
@@ -81,29 +111,28 @@ async def run_task(
             clock=clock,
             ids=ids,
         )
+        token = tokens.issue(view.name, run_id, ttl_seconds=options.limits.active_seconds + 3600)
         servers = fleet_servers(reader, view, Approvals(state_folder()), store.vault.root, progress)
-        async with compose(servers, config, token) as fleet:
-            _report(fleet, progress)
-            run = Run(run_id, view.name, options.task, token, name, fleet)
-            return await _run(run, options, view, reader, provider, clock, progress)
-    finally:
-        await to_thread.run_sync(store.close)
+    except BaseException:
+        store.close()
+        raise
+    return _Ready(run_id, token, config, reader, view, servers, name, provider)
 
 
 async def _run(
-    run: Run, options: RunOptions, view: AgentView, reader: Reader, provider: str, clock: Clock, progress: Progress
+    run: Run,
+    options: RunOptions,
+    reader: Reader,
+    open_model: Callable[[], Model],
+    clock: Clock,
+    progress: Progress,
 ) -> RunResult:
     paths = await _note_paths(run)
     system = await to_thread.run_sync(_context, reader, run, clock, progress, paths)
     tools = run.fleet.catalog.for_agent(full=options.profile == "full")
     progress.started(run.id, run.agent, run.model, len(tools))
-    model = await to_thread.run_sync(open_model, provider)
-    try:
-        loop = Loop(run, model, system, tools, clock=clock, limits=options.limits, progress=progress)
-        return await loop.execute(options.trigger)
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await model.close()
+    loop = Loop(run, open_model, system, tools, clock=clock, limits=options.limits, progress=progress)
+    return await loop.execute(options.trigger)
 
 
 def _check_task(task: str) -> None:

@@ -39,22 +39,18 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """One specialist's answer."""
+    """One specialist's answer. *decides* says that it settles an action whose policy is ``judge_required``."""
 
     verdict: Verdict
     reason: str
+    decides: bool = False
 
 
 class Specialist(Protocol):
-    """One point of view. Raising counts as a block.
-
-    *decides* says whether its allow settles an action whose policy is ``judge_required``.
-    """
+    """One point of view. Raising counts as a block."""
 
     @property
     def name(self) -> str: ...
-    @property
-    def decides(self) -> bool: ...
 
     def evaluate(self, case: Case) -> Opinion:
         """What this specialist says of *case*, which it does not change."""

@@ -36,25 +36,23 @@ class Classified:
 def identify(name: str, server: str | None, standing: Standing) -> KnownTool:
     """The tool that *name* means, alone or on *server*.
 
-    ``server__tool`` is always a tool of another server: none of ours is called so, whatever that server calls itself.
+    ``server__tool`` is never one of ours, whatever that server calls itself: ours have no prefix.
     """
-    prefix, separator, rest = name.partition(SEPARATOR)
-    if server is not None:
-        bare = name.removeprefix(f"{server}{SEPARATOR}")
-        found = standing.registry.find(bare, server)
-        return KnownTool(bare, server, _is_own(found, bare == name), found[1] if found else None)
-    found = standing.registry.find(name)
-    if found:
+    found = standing.registry.find(name, server)
+    if found is not None:
         return KnownTool(name, found[0].name, found[0].own, found[1])
-    if separator and prefix and rest:
-        found = standing.registry.find(rest, prefix)
-        return KnownTool(rest, prefix, False, found[1] if found else None)
-    return KnownTool(name, None, False, None)
+    prefix, separator, rest = name.partition(SEPARATOR)
+    if server is None and not (separator and prefix and rest):
+        return KnownTool(name, None, False, None)
+    bare = rest if server is None else name.removeprefix(f"{server}{SEPARATOR}")
+    found = standing.registry.find(bare, server or prefix)
+    declared = found[1] if found is not None and not found[0].own else None
+    return KnownTool(bare, server or prefix, False, declared)
 
 
 def classify(tool: KnownTool, standing: Standing) -> Classified:
     """The class of *tool*: tools.md, then the registry (which tools.md can only raise), then mcp.md, then unknown."""
-    stated = standing.tools.classification if standing.tools else {}
+    stated = standing.classification
     said = stated.get(tool.full_name)
     if tool.declared is not None and (said is None or said.rank <= tool.declared.rank):
         found = Classified(tool.declared, "registry")
@@ -73,14 +71,7 @@ def _by_mcp(tool: KnownTool, standing: Standing) -> Classified | None:
     return Classified(said, "mcp.md") if said is not None else None
 
 
-def _raised_by_bare_name(
-    found: Classified, tool: KnownTool, stated: Mapping[str, ActionClass]
-) -> Classified:
+def _raised_by_bare_name(found: Classified, tool: KnownTool, stated: Mapping[str, ActionClass]) -> Classified:
     # A name without its server may mean several tools: it counts where it makes the class stricter.
     said = stated.get(tool.name)
     return Classified(said, "tools.md") if said is not None and said.rank > found.action_class.rank else found
-
-
-def _is_own(found: object, by_its_own_name: bool) -> bool:
-    server = found[0] if isinstance(found, tuple) else None
-    return by_its_own_name and bool(getattr(server, "own", False))

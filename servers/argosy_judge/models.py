@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from argosy_core.serving.results import Result
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
 
 
+# Written into the schema where they stand: a client checks every result against it, and looking references up costs
+# more than the judging itself.
+Outcome = Annotated[Verdict, WithJsonSchema({"type": "string", "enum": list(Verdict)})]
+Class = Annotated[ActionClass, WithJsonSchema({"type": "string", "enum": list(ActionClass)})]
+Policy = Annotated[ClassPolicy, WithJsonSchema({"type": "string", "enum": list(ClassPolicy)})]
+
+
 class Judgment(Result):
     """A verdict on one proposal. The host enforces and logs it; *question* is the host's to fill."""
 
-    outcome: Verdict
+    outcome: Outcome
     reason: str
     judge_id: str
     policy_version: str = Field(description="Digests of the policy files the verdict rests on")
     enforcement_action: str
     proposal_id: str
-    classification: ActionClass
+    classification: Class
     classification_source: str
-    class_policy: ClassPolicy
+    class_policy: Policy
     class_policy_source: str
-    arguments_hash: str | None = Field(default=None, description="SHA-256 that binds the arguments as judged")
+    arguments_hash: str = Field(description="SHA-256 that binds the arguments as judged; empty when they are none")
     amendment: dict[str, Any] | None = None
-    question: str | None = None
+    question: None = None
     latency_ms: float
     cost_usd: float = 0.0
 
@@ -38,7 +45,7 @@ class ToolClass(Result):
 
     server: str
     tool: str
-    class_: ActionClass = Field(alias="class", serialization_alias="class")
+    class_: Class = Field(alias="class")
     source: str
 
     def render(self) -> str:
@@ -49,7 +56,7 @@ class PolicyField(Result):
     """One field of a policy and the file or default that set it."""
 
     field: str
-    value: Any
+    value: str | list[str]
     source: str
 
     def render(self) -> str:
@@ -61,7 +68,7 @@ class Explanation(Result):
     """What the policy says of one call, without making it."""
 
     tool: str
-    outcome: Verdict
+    outcome: Outcome
     reason: str
     policy_version: str
     fields: list[PolicyField]

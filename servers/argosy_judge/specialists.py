@@ -18,7 +18,6 @@ class Faults:
     """Blocks what is above reading while a policy file that bears on it cannot be read."""
 
     name: str = "faults"
-    decides: bool = False
 
     def evaluate(self, case: Case) -> Opinion:
         faults = (*case.standing.gate, *(() if case.tool.own else case.standing.foreign))
@@ -33,7 +32,6 @@ class ClassRules:
     """What the class policy says of the tool's class."""
 
     name: str = "policy"
-    decides: bool = False
 
     def evaluate(self, case: Case) -> Opinion:
         said = f"{case.action_class} is {case.class_policy} ({source_of(case)})"
@@ -54,7 +52,6 @@ class ScopeRules:
     agents: Callable[[], Sequence[str]]
     root: str
     name: str = "scope"
-    decides: bool = False
 
     def evaluate(self, case: Case) -> Opinion:
         if case.action_class is ActionClass.READ_ONLY:
@@ -88,7 +85,6 @@ class MissingJudge:
     """Stands in for a judge that a policy file asks for and that is not there: a failure, which blocks by default."""
 
     name: str = "llm"
-    decides: bool = True
 
     def evaluate(self, case: Case) -> Opinion:
         settings = case.standing.policy.settings
@@ -96,7 +92,7 @@ class MissingJudge:
         if case.class_policy is not ClassPolicy.JUDGE_REQUIRED or not wanted:
             return Opinion(Verdict.ALLOW, "no other judge is asked for")
         verdict = settings.failure_policy.outcome(_UNAVAILABLE, case.action_class)
-        return Opinion(verdict, f"{_UNAVAILABLE}: {settings.where} asks for a judge that is not there ({wanted})")
+        return Opinion(verdict, f"{_UNAVAILABLE}: {settings.where} asks for a judge that is not there ({wanted})", True)
 
 
 def source_of(case: Case) -> str:

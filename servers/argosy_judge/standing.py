@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError
-from argosy_core.fleet import FILE as REGISTRY
-from argosy_core.fleet import Registry, load_registry, packaged
+from argosy_core.fleet import FILE, Registry, load_registry, packaged
 from argosy_core.policy.errors import PolicyInvalid
 from argosy_core.policy.judges_md import ResolvedPolicy, merge_floor, parse_judges, policy_version
 from argosy_core.policy.mcp_md import McpFile, parse_mcp
 from argosy_core.policy.tools_md import ToolsFile, parse_tools
+from argosy_core.types import ActionClass
 from argosy_core.vault import Vault
 from argosy_core.views.vault_reader import VaultReader
 
-JUDGES, TOOLS, MCP = "judges.md", "tools.md", "mcp.md"
+JUDGES, TOOLS, MCP, REGISTRY = "judges.md", "tools.md", "mcp.md", FILE
+_FLEETS = (JUDGES, REGISTRY)
+_AGENTS = (JUDGES, TOOLS, MCP)
 # A file changed twice within one tick of its clock may keep its stamp: so young a file is read every time.
-SETTLED_AFTER = timedelta(seconds=2)
-_ABSENT = (-1, -1)
+SETTLED_AFTER_SECONDS = 2
 _T = TypeVar("_T")
+_Stamps = tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,15 @@ class Standing:
     gate: tuple[Fault, ...] = ()
     foreign: tuple[Fault, ...] = ()
 
+    @property
+    def classification(self) -> Mapping[str, ActionClass]:
+        """The classes that ``tools.md`` gives to tools."""
+        return self.tools.classification if self.tools else {}
+
 
 def files_of(agent: str) -> tuple[str, ...]:
     """The files a verdict on *agent* rests on."""
-    return (JUDGES, f"{agent}/{JUDGES}", f"{agent}/{TOOLS}", f"{agent}/{MCP}", REGISTRY)
+    return (*_FLEETS, *(f"{agent}/{name}" for name in _AGENTS))
 
 
 class StandingPolicies:
@@ -66,7 +72,7 @@ class StandingPolicies:
         self._vault = vault
         self._reader = VaultReader(vault)
         self._clock = clock
-        self._kept: dict[str, tuple[tuple[tuple[int, int], ...], Standing]] = {}
+        self._kept: dict[str, tuple[_Stamps, Standing]] = {}
 
     def current(self, agent: str) -> Standing:
         """What is in force for *agent* now. Faults are in it, not raised."""
@@ -80,25 +86,16 @@ class StandingPolicies:
             self._kept[agent] = stamps, standing
         return standing
 
-    def _stamps(self, agent: str) -> tuple[tuple[int, int], ...] | None:
+    def _stamps(self, agent: str) -> _Stamps | None:
         """The stamps of all files; None when one is neither a plain file nor missing."""
         try:
-            return tuple(self._stamp(path) for path in files_of(agent))
+            return self._vault.stamps("", _FLEETS) + self._vault.stamps(agent, _AGENTS)
         except ArgosyError:
             return None
 
-    def _stamp(self, path: str) -> tuple[int, int]:
-        info = self._vault.info(path)
-        if info is None:
-            # A link or a device has no stamp either, and must not pass for a missing file: reading it raises.
-            if self._reader.read(path) is not None:
-                return self._stamp(path)
-            return _ABSENT
-        return info.stamp
-
-    def _is_settled(self, stamps: tuple[tuple[int, int], ...]) -> bool:
-        newest = max(mtime_ns for mtime_ns, _ in stamps)
-        return datetime.fromtimestamp(max(newest, 0) / 1e9, UTC) < self._clock.now() - SETTLED_AFTER
+    def _is_settled(self, stamps: _Stamps) -> bool:
+        settled_ns = (self._clock.now().timestamp() - SETTLED_AFTER_SECONDS) * 1e9
+        return all(stamp is None or stamp[0] < settled_ns for stamp in stamps)
 
 
 class _Reading:

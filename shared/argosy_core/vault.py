@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +128,29 @@ class Vault:
         except NotFound:
             return None
         return FileInfo(path, (found.st_mtime_ns, found.st_size)) if stat.S_ISREG(found.st_mode) else None
+
+    def stamps(self, folder: str, names: Sequence[str]) -> tuple[tuple[int, int] | None, ...]:
+        """The stamps of several files right in *folder*, in one walk; None for each that is not there.
+
+        Raises PermissionDenied when one is a link or a device, which `info` takes for a missing file.
+        """
+        parts = check_path(folder) if folder else ()
+        for name in names:
+            check_path(name)
+        try:
+            with _os_errors(folder), self._folder(parts) as opened:
+                return tuple(self._stamp_in(opened, name, folder) for name in names)
+        except NotFound:
+            return (None,) * len(names)
+
+    def _stamp_in(self, folder: int, name: str, path: str) -> tuple[int, int] | None:
+        try:
+            info = self.fs.stat(name, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(info.st_mode):
+            raise PermissionDenied(f"{path}/{name} is not a regular file", path=f"{path}/{name}")
+        return info.st_mtime_ns, info.st_size
 
     def folders(self, path: str = "") -> list[str]:
         """Names of the folders in *path*, sorted; links and names starting with ``.`` are left out."""

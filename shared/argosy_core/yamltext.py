@@ -85,7 +85,7 @@ def compose(text: str, first_line: int = 1) -> yaml.Node | None:
         _refuse_bombs(text, first_line)
         node: yaml.Node | None = _yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as exc:
-        raise _problem(exc, first_line) from exc
+        raise _problem(exc, text, first_line) from exc
     except (yaml.YAMLError, UnicodeError) as exc:
         raise YamlProblem(first_line + _bad_line(text), "a control character stands here") from exc
     except RecursionError as exc:
@@ -162,13 +162,14 @@ def _refuse_bombs(text: str, first_line: int) -> None:
             raise YamlProblem(line, "nested too deeply")
 
 
-def _problem(exc: yaml.MarkedYAMLError, first_line: int) -> YamlProblem:
-    text = exc.problem or "not YAML"
+def _problem(exc: yaml.MarkedYAMLError, text: str, first_line: int) -> YamlProblem:
+    problem = exc.problem or "not YAML"
     # For something left open the useful line is where it was opened, not where the text ended.
     opened = any(word in (exc.context or "") for word in ("quoted scalar", "simple key", "flow"))
     mark = (exc.context_mark if opened else exc.problem_mark) or exc.context_mark
-    reason = next((said for found, said in _PLAIN_WORDS if found in text), text)
-    return YamlProblem(first_line + (mark.line if mark else 0), reason)
+    last = len(re.findall(BREAK, text.rstrip()))
+    reason = next((said for found, said in _PLAIN_WORDS if found in problem), problem)
+    return YamlProblem(first_line + min(mark.line if mark else 0, last), reason)
 
 
 def _bad_line(text: str) -> int:

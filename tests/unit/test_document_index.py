@@ -39,7 +39,8 @@ def note(name: str, body: str = "", *, agent: str = "ada", scope: str = "notes",
 
 
 def search(index: DocumentIndex, text: str, **options: Any) -> SearchResult:
-    return index.search(text, **({"agent": "ada", "scopes": ("notes",)} | options))
+    wanted: dict[str, Any] = {"agent": "ada", "scopes": ("notes",)} | options
+    return index.search(text, **wanted)
 
 
 def names(index: DocumentIndex, text: str, **options: Any) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from argosy_core.errors import ArgosyError, Corrupted, Unavailable
+from argosy_core.errors import ArgosyError, Corrupted, InvalidArgument, Unavailable
 from argosy_core.index.index_file import APPLICATION_ID, LOCK_SECONDS, SCHEMA_VERSION, Identity, IndexFile
 from argosy_core.index.statements import statement
 
@@ -94,6 +94,9 @@ class Database:
         except sqlite3.DatabaseError as failure:
             lease.connection.close()
             raise self._judged(failure, lease.identity) from failure
+        except UnicodeEncodeError as failure:
+            self._give_back(lease)
+            raise InvalidArgument("an argument holds what UTF-8 cannot (a lone surrogate)") from failure
         except BaseException:
             self._give_back(lease)
             raise
@@ -166,20 +169,26 @@ class Database:
                 "the search index was made by a newer Argosy", hint="update this one, or delete .argosy/index.sqlite"
             )
         if application != APPLICATION_ID or version < SCHEMA_VERSION:
-            self._file.discard(current, keep=application != APPLICATION_ID)
+            self._set_aside(current, keep=application != APPLICATION_ID)
             raise _Replaced
         generation = str(connection.execute(statement("generation")).fetchone()[0])
         if self._file.identity() != current:
             raise _Replaced
         return generation
 
+    def _set_aside(self, identity: Identity, *, keep: bool) -> None:
+        try:
+            self._file.discard(identity, keep=keep)
+        except OSError as failure:
+            raise Unavailable(f"the search index cannot be made anew: {failure.strerror}") from failure
+
     def _judged(self, failure: sqlite3.DatabaseError, identity: Identity) -> Exception:
         """What to raise for *failure*: the file's fault is mended by another file, a lock or a full disk by time."""
         if isinstance(failure, sqlite3.ProgrammingError):
             return failure
         code = getattr(failure, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in _DAMAGE or (code == sqlite3.SQLITE_ERROR and "no such" in str(failure)):
-            self._file.discard(identity, keep=True)
+        if code in _DAMAGE or (code == sqlite3.SQLITE_ERROR and "no such table" in str(failure)):
+            self._set_aside(identity, keep=True)
             return _Replaced()
         if self._file.identity() != identity:
             return _Replaced()

@@ -37,11 +37,11 @@ def _plain(key: str) -> str:
 
 _ALL_KEYS = (*KEYS, *BUDGET_KEYS, *ESCALATION_KEYS, *MANDATE_KEYS, *AXES, *FAILURES, *map(str, ActionClass), "default")
 _KNOWN = {_plain(key): key for key in _ALL_KEYS}
+_NAMES = "|".join(key for key in _ALL_KEYS if "_" in key or key in FAILURES)
 # A setting's name followed by what assigns, wherever it stands: it must never be passed over as prose.
-_SHORT_PAIR = re.compile(r"(?:\S+\s+){0,3}\S*:\s+\S+")
-_LOOKS_SET = re.compile(
-    rf"\b({'|'.join(key for key in _ALL_KEYS if '_' in key or key in FAILURES)})\b[`*\"' \t]*(?:[:=→]|->|=>)"
-)
+_LOOKS_SET = re.compile(rf"\b({_NAMES})\b[`*\"' \t]*(?:[:=→]|->|=>)")
+# What inside a section is too short for a sentence: `two words: value`, `key value`.
+_SHORT_PAIR = re.compile(rf"(?:\S+\s+){{0,3}}\S*:\s+\S+|\W*(?:{_NAMES})\S*\s+\S+")
 
 
 def gather(text: str, checks: Checks) -> dict[str, Entry]:
@@ -112,11 +112,11 @@ def _home(section: Section, checks: Checks) -> str:
 
 def _entries(section: Section, checks: Checks) -> Iterator[Entry]:
     for fence in section.fences:
-        if fence.language in _YAML:
+        if fence.language in _YAML and ":" not in fence.info:
             yield from yaml_entries(fence.text, fence.line)
-        elif match := _LOOKS_SET.search(fence.text):
-            line = fence.line + fence.text.count("\n", 0, match.start())
-            checks.fail(line, f"{match[1]} stands in a block that is not read", hint="begin the block with ```yaml")
+        elif ":" in fence.info or _LOOKS_SET.search(fence.text):
+            reason = "this block holds settings and is not read"
+            checks.fail(fence.line - 1, reason, hint="begin the block with ```yaml alone")
     yield from map(_named, map(entry_of, _settings(items(section.lines), section, checks)))
 
 

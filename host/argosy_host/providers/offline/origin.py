@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 
-from argosy_host.providers.offline.markdown import plain
 from argosy_host.providers.offline.shapes import text_of
 
 # How the fleet addresses what a server's tools return, for results that leave the address out.
@@ -19,6 +19,7 @@ _SCHEMES = {
 }
 _NAMES = ("name", "page", "goal", "question", "run", "agent", "id")
 _LONGEST_NAME = 200
+_UNSHOWABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
 
 
 def identity_of(fields: Mapping[str, object], tool: str) -> tuple[str, str]:
@@ -26,7 +27,9 @@ def identity_of(fields: Mapping[str, object], tool: str) -> tuple[str, str]:
     uri = text_of(fields, "uri")
     if day := day_of(fields, uri):
         return f"journal/{day}", uri or f"journal://{day}"
-    name = " ".join(plain(text_of(fields, *_NAMES, "title")[:_LONGEST_NAME]).replace("]", " ").split()) or tool
+    # A name is shown in brackets, so it can hold none; else it stays as it is, for it is an address.
+    named = _UNSHOWABLE.sub(" ", text_of(fields, *_NAMES, "title")[:_LONGEST_NAME])
+    name = " ".join(named.split()) or tool
     prefix = tool.partition("_")[0]
     made = f"{_SCHEMES[prefix]}{name}" if prefix in _SCHEMES and name != tool else ""
     return name, uri or made
@@ -34,11 +37,9 @@ def identity_of(fields: Mapping[str, object], tool: str) -> tuple[str, str]:
 
 def day_of(fields: Mapping[str, object], uri: str) -> str:
     """The day of a journal entry, from its field or its address; empty for anything else."""
-    day = (
-        text_of(fields, "day") or uri.removeprefix("journal://")
-        if "://" not in uri or uri.startswith("journal:")
-        else ""
-    )
+    if "://" in uri and not uri.startswith("journal:"):
+        return ""
+    day = text_of(fields, "day") or uri.removeprefix("journal://")
     try:
         return date.fromisoformat(day[:10]).isoformat()
     except ValueError:
