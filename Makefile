@@ -41,7 +41,7 @@ check: $(VENV)/.done-test $(VENV)/.done-check
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pyright
+	$(VENV)/bin/pyright --pythonpath $(RUN)
 	$(VENV)/bin/lint-imports
 	$(RUN) .ci/twice.py
 
@@ -54,7 +54,7 @@ soak: $(VENV)/.done-test
 # Not verbs of every day: .ci/run, a release and whoever raises a dependency call these.
 
 package: $(VENV)/.done-test $(VENV)/.done-package
-	$(RUN) -m pytest -m packaging $(ARGS)
+	$(RUN) -m pytest -m packaging tests/packaging $(ARGS)
 
 constraints:
 	rm -rf build/constraints

@@ -68,6 +68,7 @@ class Loop:
         self._progress = progress
         self._gate = Gate(run, clock, progress)
         self._sources: dict[str, str] = {}
+        self._recorded = False
         self._started = clock.monotonic()
 
     async def execute(self, trigger: str = "manual") -> RunResult:
@@ -76,14 +77,18 @@ class Loop:
         Model and limit failures are in the result; an interruption is recorded and goes on to the caller. Raises
         Unavailable when the log cannot be written: then there was no run.
         """
-        await self._run.start(trigger)
         answer = _Answer()
         try:
+            await self._run.start(trigger)
+            self._recorded = True
+            self._progress.started(self._run.id, self._run.agent, self._run.model, len(self._tools))
             with anyio.fail_after(self._limits.active_seconds):
                 # Opened in here: a missing key or package ends a run that has a record, like any other failure.
                 model = self._model = await to_thread.run_sync(self._open_model)
                 await self._turns(model, answer)
         except ArgosyError as error:
+            if not self._recorded:
+                raise
             answer.status, answer.error = ("budget" if isinstance(error, BudgetExhausted) else "error"), error
         except TimeoutError:
             answer.status = "budget"

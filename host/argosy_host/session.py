@@ -130,7 +130,6 @@ async def _run(
     paths = await _note_paths(run)
     system = await to_thread.run_sync(_context, reader, run, clock, progress, paths)
     tools = run.fleet.catalog.for_agent(full=options.profile == "full")
-    progress.started(run.id, run.agent, run.model, len(tools))
     loop = Loop(run, open_model, system, tools, clock=clock, limits=options.limits, progress=progress)
     return await loop.execute(options.trigger)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
 from argosy_core.serving.results import Result
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
-
 
 # Written into the schema where they stand: a client checks every result against it, and looking references up costs
 # more than the judging itself.
@@ -31,7 +30,7 @@ class Judgment(Result):
     class_policy: Policy
     class_policy_source: str
     arguments_hash: str = Field(description="SHA-256 that binds the arguments as judged; empty when they are none")
-    amendment: dict[str, Any] | None = None
+    amendment: None = None
     question: None = None
     latency_ms: float
     cost_usd: float = 0.0

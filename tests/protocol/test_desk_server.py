@@ -14,6 +14,7 @@ from served import Answer, Bench, call, text_in
 
 from argosy_core.canonical import arguments_hash
 from argosy_core.clock import SystemClock
+from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
 from argosy_desk.server import create
 
@@ -80,7 +81,7 @@ async def test_an_escalation_is_a_file_in_the_older_format(bench: Bench) -> None
         "agent: harbor",
         "action_class: external_side_effect",
         "judge_id: framework",
-        'policy_version: "judges.md@sha256:aa"' if '"judges.md' in text else "policy_version: judges.md@sha256:aa",
+        "policy_version: judges.md@sha256:aa",
         "schema_version: 1",
         f"arguments_hash: {SEND['arguments_hash']}",
         "## Proposal",
@@ -330,9 +331,9 @@ async def test_what_an_agent_wrote_cannot_approve_it(bench: Bench) -> None:
 
 
 async def test_the_most_urgent_then_the_oldest_come_first(bench: Bench) -> None:
-    bench.clock = clock = bench.clock
+    assert isinstance(bench.clock, FakeClock)
     for title, urgency in [("a", "low"), ("b", "normal"), ("c", "high"), ("d", "normal"), ("e", "high")]:
-        clock.advance(1)  # type: ignore[attr-defined]
+        bench.clock.advance(1)
         await ask(bench, "gate" if title == "d" else "escalation", title=title, urgency=urgency)
     assert [item["title"] for item in (await pending(bench)).fields["items"]] == ["c", "e", "b", "d", "a"]
     assert [item["title"] for item in (await pending(bench, kind="gate")).fields["items"]] == ["d"]

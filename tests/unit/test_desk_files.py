@@ -54,6 +54,7 @@ json_values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(prose, inner, max_size=3)),
     max_leaves=8,
 )
+bindings = st.fixed_dictionaries({"tool_name": prose, "tool_arguments": st.dictionaries(prose, json_values)})
 OLDER = """---
 type: escalation
 state: pending
@@ -108,8 +109,7 @@ def answered(text: str, block: str) -> str:
     title=prose,
     body=prose,
     options=st.lists(prose, max_size=4),
-    binding=st.none()
-    | st.fixed_dictionaries({"tool_name": prose, "tool_arguments": st.dictionaries(prose, json_values)}),
+    binding=st.none() | bindings,
     default=st.none() | prose,
 )
 @example("t", "```", [], None, None)
@@ -161,6 +161,13 @@ def test_a_block_that_is_written_is_the_block_that_is_read(
     assert found.amendment == amendment
 
 
+def test_an_amendment_may_hold_a_fence() -> None:
+    amendment = {"judge_note": "so:\n```\n### Denied by eve\n```"}
+    found = find_resolution(f"## Resolution\n\n{render_resolution('Revised', 'marit', {}, amendment)}", 1)
+    assert isinstance(found, Resolution)
+    assert found.amendment == amendment
+
+
 @pytest.mark.parametrize("verb", ["Approved", "Denied", "Redacted", "Auto-decided"])
 @pytest.mark.parametrize("by", ["marit", "Marit Olsen", "日本", "a by b"])
 def test_the_header_is_read(verb: str, by: str) -> None:
@@ -203,9 +210,14 @@ def test_a_typo_is_named_with_its_line_and_decides_nothing(typo: str) -> None:
 
 @pytest.mark.parametrize(
     "aside",
-    ["Thinking about it.", "<!-- ### Approved by marit -->", "<!--\n### Approved by marit\n-->", "```\n### Approved by m\n```",
-     "- Add `### Approved by <name>` here"],
-)  # fmt: skip
+    [
+        "Thinking about it.",
+        "<!-- ### Approved by marit -->",
+        "<!--\n### Approved by marit\n-->",
+        "```\n### Approved by marit\n```",
+        "- Add `### Approved by <name>` here",
+    ],
+)
 def test_what_is_no_answer_leaves_the_question_open(aside: str) -> None:
     text = f"{text_of()}\n{aside}\n"
     assert standing(text) == Standing("pending")
@@ -357,10 +369,8 @@ def test_a_file_that_is_not_utf8_is_named_with_its_line() -> None:
     data = OLDER.encode().replace(b"It leaves", b"It \xff leaves")
     question = read_question(Content("harbor/vault/escalations/x/q.md", data, "v", (0, 0)))
     assert question.state == "unparseable"
-    assert (
-        question.problem
-        == f"line {OLDER[: OLDER.index('It leaves')].count(chr(10)) + 1}: not UTF-8: save the file as UTF-8"
-    )
+    line = OLDER.split("\n").index("It leaves the house.") + 1
+    assert question.problem == f"line {line}: not UTF-8: save the file as UTF-8"
 
 
 def test_redacted_stays_redacted() -> None:
@@ -370,7 +380,8 @@ def test_redacted_stays_redacted() -> None:
 
 @given(prose)
 def test_a_quote_holds_whatever_is_in_it(text: str) -> None:
-    assert all(line.startswith(">") for line in quoted(text).split("\n"))
+    # Also for an editor that takes a form feed or a line separator for the end of a line.
+    assert all(line.startswith(">") for line in quoted(text).splitlines())
 
 
 @pytest.mark.parametrize("body", ["", "\n", "text", "## Resolution", "## Resolution\n\nold\n\n## After\n\nx\n"])
@@ -467,7 +478,8 @@ def test_what_cannot_be_asked_is_refused(arguments: dict[str, Any]) -> None:
 
 
 def test_what_is_too_long_is_refused() -> None:
-    for arguments in ({"title": "x" * 201}, {"body": "x" * 20_001}, {"binding": {"a": "x" * 300_000}}):
+    long: list[dict[str, Any]] = [{"title": "x" * 201}, {"body": "x" * 20_001}, {"binding": {"a": "x" * 300_000}}]
+    for arguments in long:
         with pytest.raises(TooLarge):
             text_of(**arguments)
 

@@ -59,41 +59,43 @@ values = st.recursive(
 )
 fields = st.dictionaries(key_names, values, max_size=5)
 head_lines = st.sampled_from(
-    """a: 1
-b: 'two'
-c:
-  - x
-- y
-  z: 1
-# note
-
-  # inner
-d: [p, q]  # tail
-e: |
-  text
-f: un: quoted
-g: "open
-close"
-h: {k: v}
-a: again
-i: *x
-j: &x 1
-k: !t 1
-just words
-? q
-: r
-'l m': 3
-\tn: 1
-o: >-
-  folded
-\u2028p: 1
-{s: 1, t: 2}
-  u: 1
-v: @w
-...x: 1
-%Y: 1
-d: [p,
-q]""".split("\n")
+    [
+        "a: 1",
+        "b: 'two'",
+        "c:",
+        "  - x",
+        "- y",
+        "  z: 1",
+        "# note",
+        "",
+        "  # inner",
+        "d: [p, q]  # tail",
+        "e: |",
+        "  text",
+        "f: un: quoted",
+        'g: "open',
+        'close"',
+        "h: {k: v}",
+        "a: again",
+        "i: *x",
+        "j: &x 1",
+        "k: !t 1",
+        "just words",
+        "? q",
+        ": r",
+        "'l m': 3",
+        "\tn: 1",
+        "o: >-",
+        "  folded",
+        "\u2028p: 1",
+        "{s: 1, t: 2}",
+        "  u: 1",
+        "v: @w",
+        "...x: 1",
+        "%Y: 1",
+        "d: [p,",
+        "q]",
+    ]
 )
 heads = st.lists(head_lines, max_size=8).map("\n".join)
 pages = st.builds(

@@ -22,6 +22,7 @@ from argosy_core.vault import Vault
 FILE = "index.sqlite"
 OWN_KEPT = 10_000
 CLOSE_SECONDS = 5.0
+TIDY_EVERY = 500  # documents written one by one
 RECHECK_SECONDS = 30.0  # without watching, how old a comparison with the disk may be before the next search repeats it
 
 MakeDocument = Callable[[str, str, bytes, tuple[int, int]], IndexedDocument | None]
@@ -64,6 +65,7 @@ class Library:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._untidy: dict[str, int] = {}
         self._filling = threading.Lock()
         self.index = DocumentIndex(vault.state_path(FILE), clock=clock)
         self._stop_listening = bell.listen("", self._heard)
@@ -103,12 +105,23 @@ class Library:
             # A failing index is mended by the next comparison; the documents are safe on disk.
             with suppress(ArgosyError), self._filling:
                 self._take_waiting()
+            with suppress(ArgosyError):
+                self._tidy()
 
     def _take_waiting(self) -> None:
         with self._guard:
             waiting, self._waiting = self._waiting, {}
-        if waiting:
-            self.index.put(*waiting.values())
+        if not waiting:
+            return
+        self.index.put(*waiting.values())
+        for document in waiting.values():
+            self._untidy[document.agent] = self._untidy.get(document.agent, 0) + 1
+
+    def _tidy(self) -> None:
+        """Merge what many small writes left behind: without it searching slows down."""
+        for agent in [agent for agent, count in self._untidy.items() if count >= TIDY_EVERY]:
+            del self._untidy[agent]
+            self.index.tidy(agent)
 
     def fresh(self, agent: str, scopes: Iterable[str]) -> DocumentIndex:
         """The index, after what is known to have changed in *scopes* of *agent* was taken in."""

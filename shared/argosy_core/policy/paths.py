@@ -22,7 +22,7 @@ def resolve_path(path: str, agent: str, root: str | None = None) -> str | None:
     does *root*, the vault's absolute path, when the caller gives it. Any other absolute or home path, drive, network
     path or URL is outside. Nothing is looked up: links are the vault's business.
     """
-    text = _without_scheme(path.strip()).translate(_SLASHES)
+    text = _without_scheme(path.strip(" ")).translate(_SLASHES)
     if _has_control(text) or _DRIVE.match(text) or text.startswith("//"):
         return None
     for prefix in (*_ROOTS, *([root.rstrip("/")] if root and root.rstrip("/") else [])):

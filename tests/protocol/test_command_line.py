@@ -1,0 +1,234 @@
+"""What a person sees: one line and a hint for every mistake, the right exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from fleet_fixtures import make_vault
+from messages_api import Reply, Silence, messages_api, text, tool_use
+from transports import command, environment
+
+from argosy_host.cli import run_cli
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in ("ANTHROPIC_API_KEY", "ARGOSY_VAULT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    return make_vault(tmp_path / "vault")
+
+
+def host(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, env=environment(**extra))
+
+
+def exit_code(*arguments: str) -> int:
+    try:
+        return run_cli(list(arguments))
+    except SystemExit as exc:
+        return int(exc.code or 0)
+
+
+def test_a_run_shows_its_progress_then_the_answer_then_the_trace_command(vault: Path) -> None:
+    done = host("run", "ada", "What do I know about the lamp oil?", "--vault", str(vault))
+
+    assert done.returncode == 0, done.stderr
+    assert "[decision_lamp_oil]" in done.stdout and "rapeseed" in done.stdout
+    assert "no language model" in done.stdout
+    lines = done.stderr.splitlines()
+    assert any("→ memory_" in line for line in lines) and "mcp-host trace run-" in lines[-1]
+    run = lines[-1].split(" · ")[0]
+    traced = host("trace", run, "--vault", str(vault))
+    assert traced.returncode == 0 and "memory_recall" in traced.stdout
+
+
+def test_a_run_as_json_is_one_object_on_stdout(vault: Path) -> None:
+    done = host("run", "ada", "What do I know about the lamp oil?", "--vault", str(vault), "--json")
+
+    found = json.loads(done.stdout)
+    assert {"run", "agent", "status", "text", "citations", "tools", "usage", "cost_usd", "model"} <= found.keys()
+    assert found["agent"] == "ada" and found["model"] == "offline" and found["cost_usd"] == 0
+    assert {"name": "decision_lamp_oil", "uri": "memory://note/decision_lamp_oil"} in found["citations"]
+    assert all(set(tool) == {"name", "verdict", "ms"} for tool in found["tools"])
+
+
+def test_a_run_on_a_real_model_streams_calls_tools_and_costs(vault: Path) -> None:
+    steps = [
+        Reply(text("Looking."), tool_use("memory_search", {"query": "lamp"})),
+        Reply(text("Rapeseed oil [decision_lamp_oil].")),
+    ]
+    with messages_api(steps) as api:
+        done = host(
+            "run", "ada", "Which oil?", "--vault", str(vault), "--json", "--model", "claude-sonnet-5",
+            ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY="key",
+        )  # fmt: skip
+
+    found = json.loads(done.stdout)
+    assert found["status"] == "ok" and found["text"] == "Rapeseed oil [decision_lamp_oil]."
+    assert [c["name"] for c in found["citations"]] == ["decision_lamp_oil"]
+    assert found["cost_usd"] > 0
+    assert len(api.requests) == 2 and "rapeseed" in json.dumps(api.requests[1].body["messages"])
+
+
+def test_a_refused_key_is_one_line_and_leaves_a_record(vault: Path) -> None:
+    from messages_api import Failure
+
+    with messages_api([Failure(401)]) as api:
+        done = host(
+            "run", "ada", "x", "--vault", str(vault), "--model", "claude-sonnet-5",
+            ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY="sk-secret",
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "unauthenticated" in done.stderr and "ANTHROPIC_API_KEY" in done.stderr
+    assert "Traceback" not in done.stderr and "sk-secret" not in done.stdout + done.stderr
+    assert "error" in host("trace", "--vault", str(vault)).stdout
+
+
+def test_a_missing_key_for_a_named_model_leaves_a_record_too(vault: Path) -> None:
+    done = host("run", "ada", "x", "--vault", str(vault), "--model", "claude-sonnet-5")
+
+    assert done.returncode == 1 and "ANTHROPIC_API_KEY" in done.stderr
+    assert "error" in host("trace", "--vault", str(vault)).stdout
+
+
+def test_an_interrupted_run_is_closed_as_interrupted(vault: Path) -> None:
+    with messages_api([Silence()]) as api:
+        process = subprocess.Popen(
+            command("run", "ada", "x", "--vault", str(vault), "--model", "claude-sonnet-5"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY="key"),
+        )
+        assert process.stderr
+        for line in process.stderr:
+            if " tools · run-" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 1 and "interrupted" in err and "Traceback" not in err + out
+    assert "interrupted" in host("trace", "--vault", str(vault)).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["run", "bob", "x"], 1, "ada"),
+        (["run", "ada", " "], 2, "empty"),
+        (["run", "ada"], 2, "Missing argument"),
+        (["call", "nope"], 1, "mcp-host tools"),
+        (["call", "memory_search", "{"], 2, "not JSON"),
+        (["call", "memory_search", "[]"], 2, "JSON object"),
+        (["call", "memory_search", '{"query": "a", "x": 1}'], 2, "does not take x"),
+        (["call", "memory_read", '{"name": "none"}'], 1, "not_found"),
+        (["call", "desk_answer", '{"question": "q", "choice": "approve"}'], 1, "--role operator"),
+        (["trace", "run-none"], 1, "not_found"),
+        (["serve", "nope"], 1, "nope"),
+        (["serve", "memory", "--http", "0.0.0.0:1"], 1, "127.0.0.1"),
+        (["serve", "memory", "--http", "x"], 2, "HOST:PORT"),
+        (["serve", "memory", "--store", "redis"], 2, "files"),
+        (["serve", "memory", "--http", "127.0.0.1:0", "--role", "operator"], 1, "operator"),
+        (["approve", "nope", "--yes"], 1, "nope"),
+        (["nonsense"], 2, "No such command"),
+    ],
+)
+def test_a_mistake_is_named_with_what_to_do(
+    vault: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    place = ["--vault", str(vault)] if arguments[0] != "nonsense" else []
+
+    assert exit_code(*arguments, *place) == code
+
+    shown = capsys.readouterr().err
+    assert said in shown and "Traceback" not in shown
+
+
+@pytest.mark.parametrize("line", [["run", "a", "b"], ["doctor"], ["tools"], ["trace"], ["serve", "log"]])
+def test_a_missing_vault_says_how_to_make_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: list[str]
+) -> None:
+    assert exit_code(*line, "--vault", str(tmp_path / "none")) == 1
+    assert "mcp-host init" in capsys.readouterr().err
+
+
+def test_a_vault_is_made_once_and_never_over_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tmp_path / "new" / "vault"
+
+    assert exit_code("init", str(made)) == 0
+    assert (made / "fleet.md").is_file() and (made / ".gitignore").is_file()
+    (made / "mine.md").write_text("x", encoding="utf-8")
+    assert exit_code("init", str(made)) == 1
+    assert "not empty" in capsys.readouterr().err
+    assert exit_code("init", str(tmp_path / "other"), "--template", "nope") == 1
+
+
+def test_the_doctor_reports_file_by_file_and_changes_nothing(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (vault / "ada/memory/user_broken.md").write_text("---\nname: a: b: c\ntype: user\n---\n\nx\n", encoding="utf-8")
+    (vault / "ada/judges.md").write_text("## Class policy\n\n- high_risk: sometimes\n", encoding="utf-8")
+    before = {path: path.read_bytes() for path in vault.rglob("*.md")}
+
+    assert exit_code("doctor", "--vault", str(vault), "--json") == 1
+
+    report = json.loads(capsys.readouterr().out)
+    places = {(f["file"], f["status"]) for f in report["findings"]}
+    assert ("ada/memory/user_broken.md", "warn") in places
+    assert ("ada/judges.md", "fail") in places
+    assert not report["ok"]
+    assert before == {path: path.read_bytes() for path in vault.rglob("*.md")}
+
+
+def test_the_doctor_is_content_with_a_fresh_vault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tmp_path / "vault"
+    assert exit_code("init", str(made)) == 0
+
+    assert exit_code("doctor", "--vault", str(made)) == 0, capsys.readouterr().out
+
+
+def test_tools_lists_what_a_role_is_shown(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("tools", "--vault", str(vault), "--json") == 0
+    agent = {row["name"] for row in json.loads(capsys.readouterr().out)["items"]}
+    assert exit_code("tools", "--vault", str(vault), "--role", "operator", "--json") == 0
+    operator = {row["name"] for row in json.loads(capsys.readouterr().out)["items"]}
+
+    assert "memory_search" in agent and "desk_answer" not in agent
+    assert agent < operator and "desk_answer" in operator
+
+
+def test_an_approval_holds_until_the_command_changes(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (vault / "ada/mcp.md").write_text("## clock\ncommand: true\nargs: a\n", encoding="utf-8")
+
+    def is_off() -> bool:
+        exit_code("doctor", "--vault", str(vault))
+        return "clock is off" in capsys.readouterr().out
+
+    assert is_off()
+    assert exit_code("approve", "clock", "--vault", str(vault)) == 1  # nobody is there to confirm
+    assert is_off()
+    assert exit_code("approve", "clock", "--vault", str(vault), "--yes") == 0
+    capsys.readouterr()
+    assert not is_off()
+    (vault / "ada/mcp.md").write_text("## clock\ncommand: true\nargs: b\n", encoding="utf-8")
+    assert is_off()
+
+
+def test_remembering_on_request_writes_a_note_through_the_gate(vault: Path) -> None:
+    done = host("run", "ada", "Remember that the oil barge comes on the first Monday.", "--vault", str(vault), "--json")
+
+    found = json.loads(done.stdout)
+    assert [(t["name"], t["verdict"]) for t in found["tools"] if t["name"] == "memory_write"] == [
+        ("memory_write", "allow")
+    ]
+    assert any("oil barge" in p.read_text(encoding="utf-8") for p in (vault / "ada/memory").glob("*.md"))
