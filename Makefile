@@ -1,5 +1,5 @@
 # Six verbs: setup, demo, test, check, bench, soak. All they make lies in .venv and demo-vault.
-# Needs make and a Python of 3.11 or newer; another one than python3:  make demo PYTHON=/path/to/python
+# Needs make and a Python of 3.11 or newer. To take another one than python3:  make clean demo PYTHON=/path/to/python
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,6 +14,9 @@ PEERS ?=
 
 # Some machines set it, and every start of a process then compiles the whole library again.
 unexport PYTHONDONTWRITEBYTECODE
+
+# An environment whose Python was removed or replaced is of no use: it is made anew.
+$(shell $(VENV)/bin/python -c '' 2> /dev/null || rm -rf $(VENV))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench soak package constraints clean

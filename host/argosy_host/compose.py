@@ -121,7 +121,10 @@ async def _hold(
             with anyio.fail_after(START_SECONDS) as limit:
                 async with _connect(server, config, errors) as client:
                     await _enlist(fleet, server, client, token)
+                    # From here on the connection ends when the caller's block does, and not before: an interrupted run
+                    # still has its end to write.
                     limit.deadline = float("inf")
+                    limit.shield = True
                     connected = True
                     ready.set()
                     await stop.wait()
@@ -193,6 +196,7 @@ def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
 
 
 def _first(exc: BaseException) -> BaseException:
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(exc, BaseExceptionGroup):
+        inner: BaseException = exc.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return _first(inner)
     return exc

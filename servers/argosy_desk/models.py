@@ -10,6 +10,8 @@ from pydantic import Field
 from argosy_core.serving.results import Page, Result
 from argosy_desk.kinds import Decision, Kind, State, Urgency
 
+_BODY_CHARS_IN_LISTS = 400
+
 
 class Question(Result):
     """Something a person must decide, and the answer once there is one."""
@@ -39,11 +41,11 @@ class Question(Result):
     uri: str
     how_to_answer: str | None = None
 
-    def render(self) -> str:
-        head = f"{self.question} [{self.state}, {self.kind}, {self.urgency}] {self.title}"
-        lines = [head, *([self.body] if self.body else [])]
+    def render(self, body_chars: int | None = None) -> str:
+        lines = [f"{self.question} [{self.state}, {self.kind}, {self.urgency}] {self.title}"]
+        lines += [_cut(self.body, body_chars)] if self.body else []
         if self.binding is not None:
-            lines.append(f"Waits for the answer: {_short(self.binding)}")
+            lines.append(f"Waits for the answer: {_call(self.binding, body_chars)}")
         if self.tampered:
             lines.append("Warning: the call in the file is not the one that was asked.")
         if self.options:
@@ -59,8 +61,18 @@ class Question(Result):
 class QuestionPage(Page[Question]):
     """Questions that wait, the most urgent first, then the oldest."""
 
+    def render(self) -> str:
+        shown = [question.render(_BODY_CHARS_IN_LISTS) for question in self.items]
+        more = [f"More: cursor={self.next_cursor}"] if self.next_cursor else []
+        return "\n\n".join([*shown, *more]) or "Nothing waits for a person."
 
-def _short(binding: dict[str, Any]) -> str:
+
+def _call(binding: dict[str, Any], most_chars: int | None) -> str:
     named = {name: binding[name] for name in ("tool_name", "tool_arguments", "arguments") if name in binding}
-    text = json.dumps(named or binding, ensure_ascii=False)
-    return text if len(text) <= 2000 else f"{text[:2000]}… (desk_get has all of it)"
+    return _cut(json.dumps(named or binding, ensure_ascii=False), most_chars)
+
+
+def _cut(text: str, most_chars: int | None) -> str:
+    if most_chars is None or len(text) <= most_chars:
+        return text
+    return f"{text[:most_chars]}… (desk_get has all of it)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.results import MAX_LIMIT
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.types import Caller
 from argosy_desk.desk import Desk
@@ -22,8 +23,7 @@ def create(config: ServerConfig) -> ArgosyServer:
     )
 
     async def pending(agent: str) -> str:
-        page = await desk.pending(Caller(agent, config.role), None, 500, None)
-        return "\n\n".join(question.render() for question in page.items) or "Nothing waits for a person."
+        return (await desk.pending(Caller(agent, config.role), None, MAX_LIMIT, None)).render()
 
     async def document(agent: str, question: str) -> str:
         return await desk.document(Caller(agent, config.role), question)

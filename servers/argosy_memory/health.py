@@ -47,10 +47,9 @@ class MemoryDomain:
 
     def _examine_note(self, path: str) -> list[DoctorFinding]:
         try:
-            data = self._vault.read(path).data
-            note = read_note(path, data.decode())
+            note = read_note(path, self._vault.read(path).data.decode())
         except UnicodeDecodeError as exc:
-            line = data[: exc.start].count(b"\n") + 1
+            line = exc.object.count(b"\n", 0, exc.start) + 1
             return [_finding("note_text", "not UTF-8", path, "save the file as UTF-8", line)]
         except ArgosyError as error:
             return [_finding("note_file", error.message, path, error.hint or "look at the file")]

@@ -7,6 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from argosy_core.serving.results import Page, Result
+from argosy_core.storage.base import Content
+from argosy_core.views.notes import NoteView
+from argosy_memory.shelves import uri_of
 
 NoteType = Literal["user", "feedback", "project", "decision", "reference"]
 Confidence = Literal["high", "medium", "low"]
@@ -125,3 +128,18 @@ class WikiPage(Result):
 
     def render(self) -> str:
         return f"# {self.title} [{self.page}]\n\n{self.body}"
+
+
+def note_fields(note: NoteView, content: Content) -> dict[str, Any]:
+    """The fields of a `Note`."""
+    return {
+        "name": note.name,
+        "title": note.title,
+        "type": note.type,
+        "body": note.body,
+        "path": note.path,
+        "version": content.version,
+        "uri": uri_of("notes", note.name),
+        "frontmatter": note.fields,
+        "degraded": note.degraded,
+    }

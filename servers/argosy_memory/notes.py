@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -40,8 +40,7 @@ class Draft:
     @property
     def fingerprint(self) -> str:
         """What a repeated key is compared by."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return arguments_hash({k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()})
+        return arguments_hash(asdict(self))
 
 
 def check_draft(draft: Draft) -> Draft:

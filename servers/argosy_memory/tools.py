@@ -64,7 +64,7 @@ def build_tools(notebook: Notebook) -> ToolBox:
             pinned,
             expires_at,
         )
-        return await notebook.write(
+        return await notebook.writer.write(
             need_agent(caller),
             caller,
             draft,

@@ -7,7 +7,6 @@ All methods block; call them off the event loop.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Generator, Iterator, Sequence
@@ -19,19 +18,16 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.errors import (
     AlreadyExists,
-    ArgosyError,
     Conflict,
-    Corrupted,
-    InvalidArgument,
     NotFound,
     PermissionDenied,
     TooLarge,
-    Unavailable,
 )
 from argosy_core.fs import FileSystem, PosixFileSystem
 from argosy_core.ids import Ids, SystemIds
 from argosy_core.locks import LockFolder
 from argosy_core.names import check_path
+from argosy_core.os_errors import os_errors
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 STATE_FOLDER = ".argosy"
@@ -108,7 +104,7 @@ class Vault:
         Raises NotFound, TooLarge, PermissionDenied (a link, a device), InvalidArgument (a bad path).
         """
         parts = check_path(path)
-        with _os_errors(path), self._folder(parts[:-1]) as folder:
+        with os_errors(path), self._folder(parts[:-1]) as folder:
             return self._read_in(folder, parts[-1], path, max_bytes)
 
     def _read_in(self, folder: int, name: str, path: str, max_bytes: int = MAX_FILE_BYTES) -> Content:
@@ -123,7 +119,7 @@ class Vault:
         """The stamp of the regular file at *path*; None when there is none."""
         parts = check_path(path)
         try:
-            with _os_errors(path), self._folder(parts[:-1]) as folder:
+            with os_errors(path), self._folder(parts[:-1]) as folder:
                 found = self.fs.stat(parts[-1], dir_fd=folder)
         except NotFound:
             return None
@@ -138,7 +134,7 @@ class Vault:
         for name in names:
             check_path(name)
         try:
-            with _os_errors(folder), self._folder(parts) as opened:
+            with os_errors(folder), self._folder(parts) as opened:
                 return tuple(self._stamp_in(opened, name, folder) for name in names)
         except NotFound:
             return (None,) * len(names)
@@ -174,7 +170,7 @@ class Vault:
         parts = check_path(path) if path else ()
         found: list[tuple[str, os.stat_result]] = []
         try:
-            with _os_errors(path), self._folder(parts) as folder:
+            with os_errors(path), self._folder(parts) as folder:
                 for name in sorted(self.fs.names(folder)):
                     if not name.startswith("."):
                         self._add_entry(found, folder, name)
@@ -201,7 +197,7 @@ class Vault:
             raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {MAX_FILE_BYTES}", path=path)
         parts = check_path(path)
         parent = "/".join(parts[:-1])
-        with self.lock(parent), _os_errors(path), self._folder(parts[:-1], create=True) as folder:
+        with self.lock(parent), os_errors(path), self._folder(parts[:-1], create=True) as folder:
             old = self._current(folder, parts[-1], path)
             _check_expected(path, expect, old)
             if keep_version and old is not None and old.data != data:
@@ -258,7 +254,7 @@ class Vault:
         The caller holds the lock that all appenders of this file share. A failed write leaves the file as it was.
         """
         parts = check_path(path)
-        with _os_errors(path), self._folder(parts[:-1], create=True) as folder:
+        with os_errors(path), self._folder(parts[:-1], create=True) as folder:
             created = self.info(path) is None
             with self._opened(folder, parts[-1], _APPEND) as fd:
                 before = self._regular(fd, path).st_size
@@ -277,7 +273,7 @@ class Vault:
         parts = check_path(path)
         try:
             with (
-                _os_errors(path),
+                os_errors(path),
                 self._folder(parts[:-1]) as folder,
                 self._opened(folder, parts[-1], _READ) as fd,
             ):
@@ -298,7 +294,7 @@ class Vault:
         self.replace(aside, tail)
         parts = check_path(path)
         with (
-            _os_errors(path),
+            os_errors(path),
             self._folder(parts[:-1]) as folder,
             self._opened(folder, parts[-1], _WRITE) as fd,
         ):
@@ -387,33 +383,3 @@ def _check_expected(path: str, expect: Expect, old: Content | None) -> None:
             path=path,
             version=old.version,
         )
-
-
-_LINK = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@contextmanager
-def _os_errors(path: str) -> Generator[None]:
-    """Turn what the operating system says of *path* into the error tree."""
-    try:
-        yield
-    except ArgosyError:
-        raise
-    except OSError as exc:
-        raise _translate(exc, path) from exc
-
-
-def _translate(exc: OSError, path: str) -> ArgosyError:
-    if exc.errno == errno.ENOENT:
-        return NotFound(f"there is no {path}", path=path)
-    if exc.errno in _LINK:
-        return PermissionDenied(f"{path} is, or lies behind, a link or a special file", path=path)
-    if exc.errno in _DENIED:
-        return PermissionDenied(f"no permission for {path}", hint="check the owner and mode of the file", path=path)
-    if exc.errno in _FULL:
-        return Unavailable(f"the disk is full: {path} was not written", hint="free some space", path=path)
-    if exc.errno in (errno.EISDIR, errno.ENAMETOOLONG):
-        return InvalidArgument(f"{path} cannot be a file", path=path)
-    return Corrupted(f"{path}: {os.strerror(exc.errno or 0)}", hint="check the disk", path=path)

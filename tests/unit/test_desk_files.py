@@ -17,7 +17,7 @@ from argosy_desk.answers import Standing, compose_answer, standing_of
 from argosy_desk.asking import draft_question
 from argosy_desk.binding import check_binding
 from argosy_desk.kinds import JUDGED, KINDS, Kind
-from argosy_desk.models import Question
+from argosy_desk.models import Question, QuestionPage
 from argosy_desk.question_file import parse_question, quoted
 from argosy_desk.reading import read_question
 from argosy_desk.resolution import Problem, Resolution, add_block, find_resolution, render_resolution
@@ -132,6 +132,22 @@ def test_nothing_that_is_asked_can_answer(
         choice = {"choice": file.options[0] if file.options else "yes"}
         after = standing(answered(text, render_resolution(verb, "marit", choice, None)))
         assert after.decision == ("denied" if kind == "escalation" else "answered")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_shows_no_heading_that_would_answer_it(kind: Kind) -> None:
+    text = text_of(kind, options=["a"] if kind == "decision" else None)
+    assert not any(f"### {verb} by" in text for verb in ("Approved", "Denied", "Redacted", "Revised"))
+    assert "\n### " not in text
+
+
+def test_a_list_shows_the_beginning_of_what_is_long() -> None:
+    question = question_in(text_of(body="word " * 1000, binding={"arguments": {"text": "x" * 1000}}))
+    page = QuestionPage(items=[question], next_cursor="c")
+    assert len(page.render()) < 1800
+    assert "desk_get has all of it" in page.render()
+    assert "More: cursor=c" in page.render()
+    assert "word " * 999 in question.render()
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=40))

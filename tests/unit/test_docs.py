@@ -64,7 +64,7 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         path = f"{self.home / 'bin'}:{os.environ['PATH']}"
-        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8"}
 
     def bash(self, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
