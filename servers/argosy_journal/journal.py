@@ -10,7 +10,7 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import parse_time
 from argosy_core.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, TooLarge
 from argosy_core.serving.config import ServerConfig
-from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
+from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_offset, encode_cursor
 from argosy_core.storage.base import ABSENT
 from argosy_core.types import Caller
 from argosy_journal.days import FOLDER, Passage, add_entry, day_of, parse_day, path_of, render_entry
@@ -76,10 +76,12 @@ class Journal:
     async def search(
         self, agent: str, query: str, since: str | None, until: str | None, limit: int, cursor: str | None
     ) -> JournalPage:
-        """Entries that hold every word of *query*, newest first."""
+        """Entries that hold words of *query*: those with the most of them first, of these the newest."""
         start, end = _range(since, until)
-        found = [e for e in await self._entries(agent, start, end) if matches(query, e.text, e.tags)]
-        return _page(found[::-1], clamp_limit(limit), cursor)
+        counted = [(matches(query, e.text, e.tags), e) for e in await self._entries(agent, start, end)]
+        found = [(count, entry) for count, entry in reversed(counted) if count]
+        ranked = [entry for _, entry in sorted(found, key=lambda pair: -pair[0])]
+        return _page(ranked, clamp_limit(limit), cursor)
 
     async def _entries(
         self, agent: str, start: date | None, end: date | None, newest: int | None = None
@@ -167,7 +169,7 @@ def _entry_fields(passage: Passage, path: str, day: date) -> dict[str, Any]:
 
 
 def _page(entries: Sequence[JournalEntry], limit: int, cursor: str | None) -> JournalPage:
-    start = int(decode_cursor(cursor, 1)[0]) if cursor else 0
+    start = decode_offset(cursor)
     following = encode_cursor(start + limit) if len(entries) > start + limit else None
     return JournalPage(items=list(entries[start : start + limit]), next_cursor=following)
 

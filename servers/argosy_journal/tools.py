@@ -49,13 +49,13 @@ def build_tools(journal: Journal) -> ToolBox:
     @box.tool("Search the journal", default=True)
     async def journal_search(
         caller: WhoCalls,
-        query: Annotated[str, Field(description='Words that must all occur; "quoted words" stand together')],
+        query: Annotated[str, Field(description='Words; "quoted words" stand together')],
         since: Since = None,
         until: Until = None,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> JournalPage:
-        """Journal entries that hold all the given words, newest first: when something happened."""
+        """Journal entries that hold the given words, best first: when something happened, was said, decided or noticed."""
         return await journal.search(need_agent(caller), query, since, until, limit, cursor)
 
     return box

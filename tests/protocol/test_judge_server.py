@@ -9,9 +9,11 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from served import Answer, Bench, call, text_in
+from served import Answer, Bench, text_in
 
 from argosy_core.clock import SystemClock
+from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.shaping import ERROR_META
 from argosy_core.types import Role
 from argosy_judge.server import create
 
@@ -42,8 +44,17 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-async def ask(bench: Bench, tool: str, role: Role = Role.OPERATOR, meta: Any = None, **arguments: Any) -> Answer:
-    return await call(create, bench.config(role=role), tool, meta, **arguments)
+async def ask(bench: Bench, name: str, /, role: Role = Role.OPERATOR, meta: Any = None, **arguments: Any) -> Answer:
+    return await ask_in(bench.config(role=role), name, meta, **arguments)
+
+
+async def ask_in(config: ServerConfig, name: str, meta: Any = None, /, **arguments: Any) -> Answer:
+    # Not `served.call`: tools of the judge have an argument called tool.
+    async with Client(create(config), raise_exceptions=True) as client:
+        result = await client.call_tool(name, arguments, meta=meta)
+    error = (result.meta or {}).get(ERROR_META, {})
+    text = "".join(block.text for block in result.content if block.type == "text")
+    return Answer(result.structured_content or {}, text, error.get("code"), error.get("detail", {}))
 
 
 def proposal(tool: str = "memory_write", **more: Any) -> dict[str, Any]:
@@ -92,7 +103,7 @@ async def test_an_object_that_is_no_proposal_is_judged_to_be_blocked(bench: Benc
 
 
 async def test_without_an_agent_nobody_is_judged(bench: Bench) -> None:
-    answer = await call(create, bench.config(agent=None, role=Role.OPERATOR), "judge_evaluate", proposal=proposal())
+    answer = await ask_in(bench.config(agent=None, role=Role.OPERATOR), "judge_evaluate", proposal=proposal())
     assert answer.code == "invalid_argument"
     assert "--agent" in answer.text
 
@@ -219,7 +230,7 @@ async def test_the_doctor_names_file_line_and_fix(bench: Bench) -> None:
 
 async def test_the_doctor_of_no_agent_looks_at_all(bench: Bench) -> None:
     bench.write("reef/judges.md", "## Class policy\n\n- reversible_write: perhaps\n")
-    answer = await call(create, bench.config(agent=None, role=Role.OPERATOR), "judge_doctor")
+    answer = await ask_in(bench.config(agent=None, role=Role.OPERATOR), "judge_doctor")
     assert "reef/judges.md" in answer.text
 
 

@@ -20,7 +20,7 @@ from argosy_desk.kinds import JUDGED, KINDS, Kind
 from argosy_desk.models import Question, QuestionPage
 from argosy_desk.question_file import parse_question, quoted
 from argosy_desk.reading import read_question
-from argosy_desk.resolution import Problem, Resolution, add_block, find_resolution, render_resolution
+from argosy_desk.resolution import Resolution, add_block, find_resolution, render_resolution
 from argosy_desk.schemas import check_schema, fit
 
 AT = "2026-11-20T09:00:00.000Z"
@@ -502,4 +502,3 @@ def test_what_is_too_long_is_refused() -> None:
 
 def test_kinds_are_those_of_the_contract() -> None:
     assert set(get_args(Kind)) == {"escalation", "gate", "permission", "decision", "input", "promotion"}
-    assert isinstance(Problem(1, "x"), Problem)

@@ -101,5 +101,15 @@ def decode_cursor(cursor: str, length: int) -> list[Any]:
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
+def decode_offset(cursor: str | None) -> int:
+    """The offset in a cursor made with ``encode_cursor(offset)``; 0 for the first page. Raises InvalidArgument."""
+    if cursor is None:
+        return 0
+    offset = decode_cursor(cursor, 1)[0]
+    if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
+        raise _bad_cursor()
+    return offset
+
+
 def _bad_cursor() -> InvalidArgument:
     return InvalidArgument("not a cursor of this list", hint="pass next_cursor unchanged, or leave cursor out")

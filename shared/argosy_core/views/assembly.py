@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from argosy_core.policy.errors import Problem
 from argosy_core.policy.persona import operating_mode
 from argosy_core.views.framing import clip, frame, neutral
 from argosy_core.views.goal_choice import is_goal_name, read_active_goal
 from argosy_core.views.note_choice import choose_notes
 from argosy_core.views.notes import NoteView, read_note
 from argosy_core.views.reader import Reader
-from argosy_core.views.skills import SkillView, list_skills
-from argosy_core.views.texts import Texts
+from argosy_core.views.skills import list_skills
+from argosy_core.views.texts import TolerantReader
 
 MAX_PINNED = 5
 MAX_RECENT = 5
@@ -67,7 +68,7 @@ class Assembly:
     """The parts that are there, in order, and what could not be read."""
 
     parts: tuple[Part, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
     @property
     def text(self) -> str:
@@ -99,8 +100,7 @@ def assemble(
 
 class _Assembler:
     def __init__(self, reader: Reader, agent: str, today: date, max_chars: int) -> None:
-        self.files = Texts(reader)
-        self._reader = reader
+        self.files = TolerantReader(reader)
         self._agent = agent
         self._today = today
         self._max_chars = max_chars
@@ -130,18 +130,18 @@ class _Assembler:
 
     def _owners(self, name: str) -> str | None:
         path = f"{self._agent}/{name}"
-        text = self.files.read(path)
+        text = self.files.text(path)
         return None if text is None else clip(text.strip(), self._max_chars, path)
 
     def _index(self, folder: str) -> str | None:
         path = f"{self._agent}/{folder}/INDEX.md"
-        text = self.files.read(path)
+        text = self.files.text(path)
         return frame("index", clip(text, self._max_chars, path), of=folder) if text else None
 
     def _goal(self) -> str | None:
         folder = f"{self._agent}/goals"
-        paths = [f"{folder}/{name}" for name in self.files.names(folder) if is_goal_name(name)]
-        texts = ((path, self.files.read(path)) for path in (f"{self._agent}/goal.md", *paths))
+        paths = [f"{folder}/{name}" for name in self.files.list_dir(folder) if is_goal_name(name)]
+        texts = ((path, self.files.text(path)) for path in (f"{self._agent}/goal.md", *paths))
         goals = [goal for path, text in texts if text is not None and (goal := read_active_goal(path, text))]
         if not goals:
             return None
@@ -151,10 +151,10 @@ class _Assembler:
     def _notes(self, paths: Sequence[str] | None) -> tuple[Sequence[NoteView], Sequence[NoteView]]:
         if paths is None:
             folder = f"{self._agent}/memory"
-            names = (name for name in self.files.names(folder) if name.endswith(".md"))
+            names = (name for name in self.files.list_dir(folder) if name.endswith(".md"))
             # The older system split a long index into INDEX_<slice>.md.
             paths = [f"{folder}/{name}" for name in names if not name.startswith("INDEX")]
-        texts = ((path, self.files.read(path)) for path in paths)
+        texts = ((path, self.files.text(path)) for path in paths)
         notes = [read_note(path, text) for path, text in texts if text is not None]
         return choose_notes(notes, self._today.isoformat(), MAX_PINNED, MAX_RECENT)
 
@@ -169,7 +169,7 @@ class _Assembler:
 
     def _journal(self) -> str | None:
         for path, day in self._days():
-            text = self.files.read(path)
+            text = self.files.text(path)
             if text and text.strip():
                 return frame("journal", clip(text, self._max_chars, path), day=day)
         return None
@@ -177,16 +177,14 @@ class _Assembler:
     def _days(self) -> Iterator[tuple[str, str]]:
         """The journal's files up to today, newest first."""
         folder = f"{self._agent}/journal"
-        for month in reversed([name for name in self.files.names(folder) if _MONTH.fullmatch(name)]):
-            for name in reversed(self.files.names(f"{folder}/{month}")):
+        for month in reversed([name for name in self.files.list_dir(folder) if _MONTH.fullmatch(name)]):
+            for name in reversed(self.files.list_dir(f"{folder}/{month}")):
                 day = name.removesuffix(".md")
                 if name.endswith(".md") and _is_day(day) and day <= self._today.isoformat():
                     yield f"{folder}/{month}/{name}", day
 
     def _skills(self) -> str | None:
-        found = self.files.attempt(
-            f"{self._agent}/skills", lambda: list_skills(self._reader, self._agent), list[SkillView]()
-        )
+        found = list_skills(self.files, self._agent)
         lines = [neutral(f"- {skill.name}: {skill.description}") for skill in found]
         return clip("\n".join([_SKILLS, *lines]), self._max_chars, f"{self._agent}/skills") if lines else None
 

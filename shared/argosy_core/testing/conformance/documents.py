@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio import CancelScope
 
 from argosy_core.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, TooLarge
 from argosy_core.storage.base import ABSENT, Documents
 from argosy_core.testing.conformance import STREAMS, Opener
-from argosy_core.testing.conformance.promises import promise, refused, same
+from argosy_core.testing.conformance.promises import at_once, promise, refused, same
 from argosy_core.vault import MAX_FILE_BYTES
 
 Open = Opener[Documents]
 Check = Callable[[Open], Coroutine[Any, Any, None]]
-BOUND_SECONDS = 30
 UNICODE_NAMES = ("日本.md", "Привет мир.md", "עברית.md", "हिन्दी.md", "🚢 log.md", "naïve café.md", "a'b;--%_.md")
 HOSTILE_NAMES = (
     *("", "/", "/etc/passwd", "..", "../x.md", "a/../../x.md", "a//b.md", "./a.md", "a/.", "a/", "a\\b.md", "C:\\x.md"),
@@ -118,7 +118,7 @@ async def check_one_of_many_writers_wins(open_store: Open) -> None:
                 except (Conflict, AlreadyExists):
                     lost.append(number)
 
-            await _at_once([lambda n=n: write(n) for n in range(8)])
+            await at_once([lambda n=n: write(n) for n in range(8)])
             same((len(won), len(lost)), (1, 7), "one of eight writers wins")
             same([(await two.read(path)).data], won, "the winner's content stays")
 
@@ -138,7 +138,7 @@ async def check_no_update_is_lost(open_store: Open) -> None:
                 except Conflict:
                     continue
 
-        await _at_once([lambda s=s: count(s) for s in (one, two, one, two)])
+        await at_once([lambda s=s: count(s) for s in (one, two, one, two)])
         same((await one.read("harbor/count.md")).data, b"40", "forty steps are counted")
 
 
@@ -159,7 +159,7 @@ async def check_readers_see_whole_contents(open_store: Open) -> None:
                 if data not in contents:
                     torn.append(len(data))
 
-        await _at_once([*(lambda d=d: write(d) for d in contents), read, read])
+        await at_once([*(lambda d=d: write(d) for d in contents), read, read])
         same(torn, [], "no torn content")
 
 
@@ -301,13 +301,6 @@ async def check_a_cancelled_writer_leaves_nothing_half_done(open_store: Open) ->
             promise(data in (b"old" * 9999, b"new" * 9999), "old or new", data[:20])
             await store.write("harbor/a.md", b"old" * 9999)
         same([i.path for i in await store.list("harbor")], ["harbor/a.md"], "no other document is left")
-
-
-async def _at_once(calls: list[Callable[[], Coroutine[Any, Any, None]]]) -> None:
-    with anyio.fail_after(BOUND_SECONDS):
-        async with anyio.create_task_group() as tasks:
-            for call in calls:
-                tasks.start_soon(call)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+import anyio
 
 from argosy_core.errors import ArgosyError
 
 MAX_SHOWN = 300
+BOUND_SECONDS = 30.0  # no wait of a check is longer
 
 
 class Broken(AssertionError):
@@ -39,6 +43,14 @@ def refused(*kinds: type[ArgosyError], what: str) -> Generator[list[ArgosyError]
         raise Broken(f"promised: {what} raises {names}; came: {type(error).__name__}: {_shown(error)}") from error
     else:
         raise Broken(f"promised: {what} raises {names}; came: no error")
+
+
+async def at_once(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Run *calls* side by side, within the bound."""
+    with anyio.fail_after(BOUND_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            for call in calls:
+                tasks.start_soon(call)
 
 
 def _shown(value: object) -> str:

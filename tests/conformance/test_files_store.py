@@ -1,0 +1,88 @@
+"""The files store keeps every promise of the conformance suites."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from argosy_core.clock import Clock, SystemClock
+from argosy_core.ids import SystemIds
+from argosy_core.storage.files.store import FileStore
+from argosy_core.testing.conformance import STREAMS, bell, chain, documents, leases
+from argosy_core.vault import Vault
+
+pytestmark = pytest.mark.anyio
+SUITES: dict[str, Sequence[Callable[[Any], Awaitable[None]]]] = {
+    "documents": documents.CHECKS,
+    "chain": (*chain.CHECKS, *chain.TAMPER_CHECKS, *chain.FILE_CHECKS),
+    "leases": leases.CHECKS,
+    "bell": (*bell.CHECKS, *bell.FILE_CHECKS),
+}
+EVERY = [
+    pytest.param(suite, check, id=f"{suite}-{check.__name__.removeprefix('check_')}")
+    for suite, checks in SUITES.items()
+    for check in checks
+]
+
+
+class FileLines:
+    """The way behind the store's back: an editor on the day files."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def lines(self, stream: str) -> list[bytes]:
+        return [line for file in self._files(stream) for line in file.read_bytes().splitlines()]
+
+    async def put(self, stream: str, lines: Sequence[bytes]) -> None:
+        files = self._files(stream) or [self._root / stream / "log/2026-11/2026-11-01.jsonl"]
+        for file in files[:-1]:
+            file.unlink()
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        files[-1].write_bytes(b"".join(line + b"\n" for line in lines))
+
+    def _files(self, stream: str) -> list[Path]:
+        return sorted((self._root / stream / "log").glob("*/*.jsonl"))
+
+
+class Opened:
+    """Opens handles on one vault; *part* is what of the store a suite is about."""
+
+    def __init__(self, root: Path, part: str) -> None:
+        self.root = root
+        self._part = part
+        for name in STREAMS:
+            (root / name).mkdir()
+
+    @asynccontextmanager
+    async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
+        # The vault's own clock is the machine's: locks are waited for by it.
+        store = FileStore(Vault(self.root), clock or SystemClock(), SystemIds())
+        try:
+            yield store if self._part == "bell" else getattr(store, self._part)
+        finally:
+            store.close()
+
+    @asynccontextmanager
+    async def tamper(self) -> AsyncGenerator[FileLines]:
+        yield FileLines(self.root)
+
+
+@pytest.mark.parametrize(("suite", "check"), EVERY)
+async def test_the_files_store(suite: str, check: Callable[[Any], Awaitable[None]], tmp_path: Path) -> None:
+    await check(Opened(tmp_path, suite))
+
+
+def test_every_check_says_its_promise_in_one_sentence() -> None:
+    for suite, checks in SUITES.items():
+        modules = {check.__module__ for check in checks}
+        names = {check.__name__ for check in checks}
+        assert len(names) == len(checks)
+        for check in checks:
+            promise = " ".join((check.__doc__ or "").split())
+            assert promise.endswith(".") and promise.count(". ") == 0, f"{suite}: {check.__name__}"
+        assert all(name.startswith("argosy_core.testing.conformance.") for name in modules)
