@@ -87,6 +87,42 @@ class Gate:
             return await self._ask(binding, ruling, started)
         return await self._block(binding, ruling, started)
 
+    async def run_approved(self, call: ToolCall, definition_hash: str, bound_hash: str, proposal: str) -> ToolReturn:
+        """Run a call that a person approved, exactly as it was bound; judged it was before the question was asked."""
+        started = self._clock.monotonic()
+        tool = self._run.fleet.catalog.get(call.name)
+        if tool is None or tool.definition_hash != definition_hash:
+            return await self._stale(call, "approved_stale_tool_definition", proposal, started)
+        binding = Binding.of(call, tool)
+        if binding.arguments_hash != bound_hash:
+            return await self._stale(call, "proposal_body_tampered", proposal, started)
+        await self._log_answer(call, "approved_executed", proposal, binding.as_json())
+        return await self._execute(binding, "approved", started)
+
+    async def _stale(self, call: ToolCall, enforcement: str, proposal: str, started: float) -> ToolReturn:
+        await self._log_answer(call, enforcement, proposal, None)
+        return self._refuse(call, "blocked", f"not run: {enforcement}", started)
+
+    async def _log_answer(
+        self, call: ToolCall, enforcement: str, proposal: str, binding: Mapping[str, str] | None
+    ) -> None:
+        await self._run.log(
+            "judgment",
+            {
+                "primitive": "escalation",
+                "event": "judgment",
+                "proposal_id": proposal,
+                "judge_id": "desk",
+                "tool_name": call.name,
+                "enforcement_action": enforcement,
+                "binding": binding,
+            },
+        )
+
+    async def log_denied(self, call: ToolCall, decision: str, proposal: str) -> None:
+        """Record that a person decided against a call."""
+        await self._log_answer(call, decision, proposal, None)
+
     def _offered(self) -> list[ToolInfo]:
         return self._run.fleet.catalog.for_agent(full=True)
 

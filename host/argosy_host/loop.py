@@ -13,6 +13,7 @@ from anyio import CancelScope, to_thread
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, BudgetExhausted, DeadlineExceeded, Unavailable
 from argosy_core.types import ActionClass
+from argosy_host.answers import act_on_answers
 from argosy_host.catalog import ToolInfo
 from argosy_host.gate import Gate
 from argosy_host.progress import Progress
@@ -84,6 +85,9 @@ class Loop:
             self._progress.started(self._run.id, self._run.agent, self._run.model, len(self._tools))
             with anyio.fail_after(self._limits.active_seconds):
                 # Opened in here: a missing key or package ends a run that has a record, like any other failure.
+                decided = await act_on_answers(self._run, self._gate, self._progress)
+                if decided is not None:
+                    self._system = [*self._system, decided]
                 model = self._model = await to_thread.run_sync(self._open_model)
                 await self._turns(model, answer)
         except ArgosyError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from argosy_core.clock import rfc3339
@@ -36,6 +37,8 @@ from argosy_desk.resolution import add_block
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
+CLAIMED = ".resolved-emitted"
+MAX_CLAIMED = 50  # answers that one run acts on
 _WAITING = ("pending", "unparseable")
 
 logger = logging.getLogger(__name__)
@@ -171,6 +174,29 @@ class Desk:
                 continue  # somebody wrote in between, perhaps an answer
             return await self._read(path)
         raise Conflict("many writers are at this question", hint="try again in a moment")
+
+    async def claim(self, caller: Caller) -> QuestionPage:
+        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
+
+        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run that
+        dies after that has not acted, and nobody will: a call must not run twice because somebody was unsure.
+        """
+        agent = need_agent(caller)
+        claimed: list[Question] = []
+        for info in await self._documents.list(f"{agent}/{FOLDER}", ".md", deep=True):
+            folder, _, name = info.path.rpartition("/")
+            mark = f"{folder}/.{name}{CLAIMED}"
+            if await self._documents.info(mark) is not None:
+                continue
+            question = await self._read(info.path)
+            if question.kind != "escalation" or question.decision is None:
+                continue
+            with suppress(AlreadyExists):  # another run of the agent was first
+                await self._documents.write(mark, b"", expect=ABSENT)
+                claimed.append(question)
+                if len(claimed) == MAX_CLAIMED:
+                    break
+        return QuestionPage(items=claimed)
 
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""

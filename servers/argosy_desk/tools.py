@@ -61,6 +61,11 @@ def build_tools(desk: Desk) -> ToolBox:
         """Questions that wait for a person's answer, the most urgent first, each with how to answer it."""
         return await desk.pending(caller, kind, limit, cursor)
 
+    @box.tool("Claim answered questions", ActionClass.REVERSIBLE_WRITE, role=Role.HOST)
+    async def desk_claim(caller: WhoCalls) -> QuestionPage:
+        """Answered escalations that nobody has acted on yet; each is given out once, so that its call runs once."""
+        return await desk.claim(caller)
+
     @box.tool("Read a question")
     async def desk_get(caller: WhoCalls, question: QuestionId) -> Question:
         """One question with its state, and the decision once there is one."""

@@ -55,7 +55,7 @@ def build_tools(journal: Journal) -> ToolBox:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> JournalPage:
-        """Journal entries that hold the given words, best first: when something happened, was said, decided or noticed."""
+        """Journal entries that hold the given words, best first: when something happened, was said or decided."""
         return await journal.search(need_agent(caller), query, since, until, limit, cursor)
 
     return box

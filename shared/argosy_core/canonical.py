@@ -8,25 +8,46 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 from argosy_core.errors import InvalidArgument
 
+if TYPE_CHECKING:
+    from blake3 import blake3
+
 CHAIN_DOMAIN = b"argosy.chain.v1\0"
 NO_PREVIOUS = bytes(32)
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical_json(value: Any) -> bytes:
     """*value* as canonical JSON in UTF-8.
 
-    Raises InvalidArgument when *value* holds what JSON cannot: NaN, Infinity, lone surrogates, other types.
+    Raises InvalidArgument when *value* holds what JSON cannot: NaN, Infinity, lone surrogates, other types, names that
+    are no text.
     """
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode()
+        data = _encode(value).encode()
+        _check_names(value)
     except (TypeError, ValueError, RecursionError) as exc:
         raise InvalidArgument(f"not representable as canonical JSON: {type(exc).__name__}") from exc
+    return data
+
+
+def _check_names(value: Any) -> None:
+    # The encoder would write 10 as "10", but sort it as a number: not what a reader of the text sorts by.
+    if isinstance(value, dict):
+        fields = cast("dict[Any, Any]", value)
+        if not all(isinstance(name, str) for name in fields):
+            raise TypeError("a name is no text")
+        value = fields.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for inner in cast("list[Any]", value):
+        if isinstance(inner, dict | list | tuple):
+            _check_names(inner)
 
 
 def sha256_hex(data: bytes) -> str:
@@ -45,11 +66,16 @@ def tool_definition_hash(server: str, name: str, input_schema: Mapping[str, Any]
     return sha256_hex(canonical_json(fields))
 
 
+@cache
+def _blake3() -> type[blake3]:
+    from blake3 import blake3  # not at the top: loading it takes as long as all of this package
+
+    return blake3
+
+
 def event_digest(event: Mapping[str, Any], salt: bytes) -> bytes:
     """``BLAKE3(salt ‖ canonical JSON of the event)``, 32 bytes."""
-    from blake3 import blake3
-
-    return blake3(salt + canonical_json(event)).digest()
+    return _blake3()(salt + canonical_json(event)).digest()
 
 
 def chain_hash(stream: str, writer: str, seq: int, prev: bytes, digest: bytes) -> bytes:
@@ -58,24 +84,15 @@ def chain_hash(stream: str, writer: str, seq: int, prev: bytes, digest: bytes) -
     ``BLAKE3(domain ‖ len32(stream)‖stream ‖ len32(writer)‖writer ‖ seq64 ‖ prev ‖ digest)``, integers big-endian,
     *seq* from 1, *prev* the previous entry's hash or 32 zero bytes.
     """
-    from blake3 import blake3
+    return _blake3()(_chain_prefix(stream, writer) + seq.to_bytes(8, "big") + prev + digest).digest()
 
-    stream_bytes, writer_bytes = stream.encode(), writer.encode()
-    parts: Sequence[bytes] = (
-        CHAIN_DOMAIN,
-        len(stream_bytes).to_bytes(4, "big"),
-        stream_bytes,
-        len(writer_bytes).to_bytes(4, "big"),
-        writer_bytes,
-        seq.to_bytes(8, "big"),
-        prev,
-        digest,
-    )
-    return blake3(b"".join(parts)).digest()
+
+@lru_cache(maxsize=256)
+def _chain_prefix(stream: str, writer: str) -> bytes:
+    names = (stream.encode(), writer.encode())
+    return CHAIN_DOMAIN + b"".join(len(name).to_bytes(4, "big") + name for name in names)
 
 
 def chain_hash_v0(prev: bytes | None, payload: bytes) -> bytes:
     """agent-store's rule, for import: ``BLAKE3(prev ‖ payload)``, nothing before the first."""
-    from blake3 import blake3
-
-    return blake3((prev or b"") + payload).digest()
+    return _blake3()((prev or b"") + payload).digest()

@@ -18,7 +18,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
     "desk": ("desk_pending", {}, "items"),
     "goal": ("goal_list", {}, "items"),
     "journal": ("journal_read", {}, "items"),
-    "judge": ("judge_explain", {"tool": "memory_write"}, "classification"),
+    "judge": ("judge_explain", {"tool": "memory_write"}, "outcome"),
     "log": ("log_query", {}, "items"),
     "memory": ("memory_search", {"query": "lamp"}, "hits"),
     "registry": ("agent_list", {}, "items"),

@@ -111,6 +111,57 @@ async def test_an_escalated_call_waits_for_a_person_and_the_others_of_its_turn_r
     assert events(vault)[-1]["status"] == "deferred"
 
 
+async def answer(vault: Path, question: str, choice: str) -> None:
+    from argosy_core.types import Role
+    from argosy_host.direct import call_tool
+
+    arguments = {"question": question, "choice": choice, "note": "as discussed"}
+    outcome = await call_tool("desk", "desk_answer", arguments, vault=vault, agent="ada", role=Role.OPERATOR)
+    assert not outcome.is_error, outcome.text
+
+
+async def test_an_approved_call_runs_once_at_the_next_run_exactly_as_it_was_bound(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path / "v", {"judges.md": "## Class policy\n\n- reversible_write: escalate\n"})
+    first, _, _ = await run(vault, [calls(("memory_write", NOTE))])
+    await answer(vault, first.questions[0], "approve")
+
+    second, model, _ = await run(vault, [says("Thanks.")])
+    third, _, _ = await run(vault, [says("Nothing new.")])
+
+    assert (vault / "ada/memory/decision_bell_rope.md").is_file()
+    assert [(t.name, t.verdict) for t in second.tools] == [("memory_write", "approved")]
+    assert third.tools == ()
+    told = next(s.text for s in model.requests[0].system if s.name == "decisions")
+    assert "approved and done" in told
+    assert [e["enforcement_action"] for e in events(vault) if e["kind"] == "judgment"] == [
+        "escalate_pending", "approved_executed",
+    ]  # fmt: skip
+
+
+async def test_a_denied_call_never_runs_and_the_agent_is_told(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path / "v", {"judges.md": "## Class policy\n\n- reversible_write: escalate\n"})
+    first, _, _ = await run(vault, [calls(("memory_write", NOTE))])
+    await answer(vault, first.questions[0], "deny")
+
+    second, model, _ = await run(vault, [says("Pity.")])
+
+    assert second.tools == () and not (vault / "ada/memory/decision_bell_rope.md").exists()
+    assert "denied, not run: as discussed" in model.requests[0].system[-1].text
+
+
+async def test_an_approved_call_whose_arguments_were_changed_in_the_file_does_not_run(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path / "v", {"judges.md": "## Class policy\n\n- reversible_write: escalate\n"})
+    first, _, _ = await run(vault, [calls(("memory_write", NOTE))])
+    await answer(vault, first.questions[0], "approve")
+    file = next((vault / "ada/vault/escalations").rglob(f"{first.questions[0]}.md"))
+    file.write_text(file.read_text(encoding="utf-8").replace("every spring", "never"), encoding="utf-8")
+
+    _, model, _ = await run(vault, [says("ok")])
+
+    assert not (vault / "ada/memory/decision_bell_rope.md").exists()
+    assert "proposal_body_tampered, not run" in model.requests[0].system[-1].text
+
+
 @pytest.mark.parametrize("tool", ["log_append", "desk_answer", "judge_evaluate", "desk_ask", "memory_doctor", "nope"])
 async def test_a_model_cannot_call_what_is_not_an_agents(vault: Path, tool: str) -> None:
     _, model, _ = await run(vault, [calls((tool, {})), says("ok")])

@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from served import call
 
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.types import Role
 from argosy_journal.server import create as create_journal
 from argosy_log.server import create as create_log
 from argosy_memory.server import create as create_memory
-from served import call
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 

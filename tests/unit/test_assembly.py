@@ -252,11 +252,11 @@ def test_unreadable_files_are_named_and_the_rest_is_there() -> None:
     files: dict[str, str | bytes] = {**FULL, "rook/persona/USER.md": b"good\nbad \xff\n"}
     assembly = assemble(Locked(files), "rook", today=TODAY)
     assert "identity" in [found.name for found in assembly.parts]
-    assert sorted((problem.file, problem.line, problem.message) for problem in assembly.problems) == [
-        ("rook/memory/decision_oil.md", 1, "rook/memory/decision_oil.md is, or lies behind, a link or a special file"),
-        ("rook/persona/SOUL.md", 1, "rook/persona/SOUL.md is, or lies behind, a link or a special file"),
-        ("rook/persona/USER.md", 2, "not valid UTF-8"),
-        ("rook/skills", 1, "no permission for rook/skills"),
+    assert sorted(assembly.problems) == [
+        "rook/memory/decision_oil.md:1: rook/memory/decision_oil.md is, or lies behind, a link or a special file",
+        "rook/persona/SOUL.md:1: rook/persona/SOUL.md is, or lies behind, a link or a special file",
+        "rook/persona/USER.md:2: not valid UTF-8",
+        "rook/skills:1: no permission for rook/skills",
     ]
 
 

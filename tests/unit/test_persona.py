@@ -39,8 +39,8 @@ def test_a_section_that_names_no_mode_is_a_problem() -> None:
         ("# A\n\nProse first.\n\n- **Role**: Keeper of *hedges*\n", "Keeper of hedges"),
         ("# A\n\n**Role:** Keeper of hedges\n", "Keeper of hedges"),
         (
-            "# IDENTITY — Alder\n\n## Who I am\n\nAlder. Sam's **gardener**, see [the book](x.md). More.\n",
-            "Sam's gardener, see the book.",
+            "# IDENTITY — Alder\n\n## Who I am\n\nAlder. Kit's **gardener**, see [the book](x.md). More.\n",
+            "Kit's gardener, see the book.",
         ),
         (
             "- a list\n\n> a quote\n\n| a | table |\n\nThe prose at last\ngoes on. Then more.",

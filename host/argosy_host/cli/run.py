@@ -116,9 +116,11 @@ class Terminal(Progress):
             click.echo()
         if result.error is not None:
             self._line(f"{result.error.code}: {result.error}", "red")
+        if result.questions:
+            self._line("waiting for you; an approved call runs at the start of the next run:")
         for question in result.questions:
             answer = json.dumps({"question": question, "choice": "approve"})
-            self._line(f"waiting for you: mcp-host call desk_answer '{answer}' --role operator --vault {vault}")
+            self._line(f"  mcp-host call desk_answer '{answer}' --role operator --vault {vault}")
         self._line(
             f"{result.run} · {result.status} · ${result.cost_usd:.4f} · mcp-host trace {result.run} --vault {vault}"
         )

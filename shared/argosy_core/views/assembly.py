@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from argosy_core.policy.errors import Problem
 from argosy_core.policy.persona import operating_mode
 from argosy_core.views.framing import clip, frame, neutral
 from argosy_core.views.goal_choice import is_goal_name, read_active_goal
@@ -68,7 +67,7 @@ class Assembly:
     """The parts that are there, in order, and what could not be read."""
 
     parts: tuple[Part, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[str, ...]
 
     @property
     def text(self) -> str:
@@ -95,7 +94,8 @@ def assemble(
     """
     assembler = _Assembler(reader, agent, today, max_chars)
     texts = assembler.texts(trigger, task, note_paths)
-    return Assembly(tuple(_with_breaks(texts)), tuple(assembler.files.problems))
+    problems = (f"{problem.file}:{problem.line}: {problem.message}" for problem in assembler.files.problems)
+    return Assembly(tuple(_with_breaks(texts)), tuple(problems))
 
 
 class _Assembler:
