@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from anyio import to_thread
@@ -12,6 +13,8 @@ from argosy_core.serving.results import DoctorFinding
 from argosy_core.views.notes import NOTE_TYPES, read_note
 from argosy_memory.notebook import Notebook
 from argosy_memory.shelves import INDEX_NAMES
+
+_LINE = re.compile(r"line (\d+)")
 
 
 class MemoryDomain:
@@ -55,7 +58,9 @@ class MemoryDomain:
             return [_finding("note_file", error.message, path, error.hint or "look at the file")]
         found: list[DoctorFinding] = []
         if note.degraded:
-            found.append(_finding("note_frontmatter", note.degraded, path, 'quote the value, for example: "a: b"'))
+            place = _LINE.match(note.degraded)
+            line = int(place[1]) if place else None
+            found.append(_finding("note_frontmatter", note.degraded, path, 'quote the value: "a: b"', line))
         if note.type not in NOTE_TYPES:
             found.append(
                 _finding("note_type", f"type {note.type!r} is none of {', '.join(NOTE_TYPES)}", path, "set one")

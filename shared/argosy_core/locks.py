@@ -8,15 +8,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.errors import Unavailable
 from argosy_core.fs import FileSystem
+from argosy_core.os_errors import os_errors
 
 POLL_SECONDS = 0.0005  # first pause between two tries
 MAX_POLL_SECONDS = 0.02
 DEFAULT_WAIT_SECONDS = 10.0
+MAX_STEM_BYTES = 200
 
 
 class LockFolder:
@@ -33,7 +36,7 @@ class LockFolder:
     def hold(self, name: str, wait_seconds: float = DEFAULT_WAIT_SECONDS) -> Generator[None]:
         """Hold the lock *name* while the block runs.
 
-        Raises Unavailable when it is not free within *wait_seconds*.
+        Raises Unavailable when it is not free within *wait_seconds*, PermissionDenied when the folder cannot be used.
         """
         deadline = self._clock.monotonic() + wait_seconds
         with self._guard:
@@ -41,7 +44,8 @@ class LockFolder:
         if not local.acquire(timeout=wait_seconds):
             raise _busy(name)
         try:
-            fd = self._acquire_file(name, deadline)
+            with os_errors(f"the lock of {name}"):
+                fd = self._acquire_file(name, deadline)
             try:
                 yield
             finally:
@@ -71,8 +75,14 @@ class LockFolder:
         try:
             return self._fs.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except FileNotFoundError:
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            self._make_folder()
             return self._fs.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+
+    def _make_folder(self) -> None:
+        # One by one: makedirs would give its mode to the last folder alone.
+        for folder in (os.path.dirname(self._folder), self._folder):
+            with suppress(FileExistsError):
+                os.mkdir(folder, mode=0o700)
 
     def _is_current(self, fd: int, name: str) -> bool:
         # Somebody may have deleted the folder since we opened the file: then another process locks another file.
@@ -84,7 +94,10 @@ class LockFolder:
         return (held.st_ino, held.st_dev) == (now.st_ino, now.st_dev)
 
     def _path(self, name: str) -> str:
-        return f"{self._folder}/{name.replace('%', '%25').replace('/', '%2f')}.lock"
+        stem = name.replace("%", "%25").replace("/", "%2f")
+        if len(stem.encode()) > MAX_STEM_BYTES:
+            stem = f"%{sha256_hex(name.encode())}"
+        return f"{self._folder}/{stem}.lock"
 
 
 def _busy(name: str) -> Unavailable:

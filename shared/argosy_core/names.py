@@ -49,6 +49,16 @@ def check_new_name(name: str) -> str:
     return name
 
 
+def is_sound(name: str) -> bool:
+    """Whether `check_path` takes *name* as a component; a folder may hold others, made by other programs."""
+    if name.isascii() and name.isprintable() and len(name) <= MAX_NAME_BYTES:
+        return name not in ("", ".", "..") and "/" not in name and "\\" not in name
+    try:
+        return check_path(name) == (name,)
+    except InvalidArgument:
+        return False
+
+
 def _check_component(part: str) -> None:
     if part in ("", ".", ".."):
         raise InvalidArgument("a path must not hold empty, '.' or '..' parts", hint="give a path relative to the vault")

@@ -12,6 +12,7 @@ from argosy_core.errors import ArgosyError, Corrupted, InvalidArgument, NotFound
 _LINK = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 @contextmanager
@@ -34,6 +35,8 @@ def _translate(exc: OSError, path: str) -> ArgosyError:
         return PermissionDenied(f"no permission for {path}", hint="check the owner and mode of the file", path=path)
     if exc.errno in _FULL:
         return Unavailable(f"the disk is full: {path} was not written", hint="free some space", path=path)
+    if exc.errno in _TOO_MANY:
+        return Unavailable(f"too many open files to open {path}", hint="raise the limit: ulimit -n", path=path)
     if exc.errno in (errno.EISDIR, errno.ENAMETOOLONG):
         return InvalidArgument(f"{path} cannot be a file", path=path)
     return Corrupted(f"{path}: {os.strerror(exc.errno or 0)}", hint="check the disk", path=path)

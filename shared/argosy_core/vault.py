@@ -11,14 +11,12 @@ import os
 import stat
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock, SystemClock
+from argosy_core.content import ABSENT, ANY, Content, Expect, FileInfo, check_expected
 from argosy_core.errors import (
-    AlreadyExists,
-    Conflict,
     NotFound,
     PermissionDenied,
     TooLarge,
@@ -26,9 +24,10 @@ from argosy_core.errors import (
 from argosy_core.fs import FileSystem, PosixFileSystem
 from argosy_core.ids import Ids, SystemIds
 from argosy_core.locks import LockFolder
-from argosy_core.names import check_path
+from argosy_core.names import check_path, is_sound
 from argosy_core.os_errors import os_errors
 
+__all__ = ["ABSENT", "ANY", "MAX_FILE_BYTES", "STATE_FOLDER", "Content", "Expect", "FileInfo", "Vault"]
 MAX_FILE_BYTES = 16 * 1024 * 1024
 STATE_FOLDER = ".argosy"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -36,36 +35,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _APPEND = _WRITE | os.O_APPEND | os.O_CREAT
-
-
-class _Any:
-    def __repr__(self) -> str:
-        return "ANY"
-
-
-ANY = _Any()
-"""Write whatever is there now."""
-ABSENT = ""
-"""Write only when nothing is there."""
-Expect = str | _Any
-
-
-@dataclass(frozen=True, slots=True)
-class FileInfo:
-    """One file: *path* is vault-relative; *stamp* is (mtime in ns, size in bytes) and changes with the content."""
-
-    path: str
-    stamp: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The bytes of a file with what they were read from. *version* is their SHA-256 in hex."""
-
-    path: str
-    data: bytes
-    version: str
-    stamp: tuple[int, int]
+_TICK_NS = 1_000_000_000  # an mtime farther ahead is somebody's doing
 
 
 class Vault:
@@ -172,7 +142,7 @@ class Vault:
         try:
             with os_errors(path), self._folder(parts) as folder:
                 for name in sorted(self.fs.names(folder)):
-                    if not name.startswith("."):
+                    if not name.startswith(".") and is_sound(name):  # no call could ask for another
                         self._add_entry(found, folder, name)
         except NotFound:
             return []
@@ -199,7 +169,7 @@ class Vault:
         parent = "/".join(parts[:-1])
         with self.lock(parent), os_errors(path), self._folder(parts[:-1], create=True) as folder:
             old = self._current(folder, parts[-1], path)
-            _check_expected(path, expect, old)
+            check_expected(path, expect, old)
             if keep_version and old is not None and old.data != data:
                 self._keep(parent, parts[-1], old)
             return self._replace_in(folder, parts[-1], path, data)
@@ -222,10 +192,10 @@ class Vault:
         fd = self.fs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, dir_fd=folder)
         try:
             try:
-                self._copy_mode(fd, folder, name)
+                old = self._copy_mode(fd, folder, name)
                 self._write_all(fd, data)
                 self.fs.fsync(fd)
-                written = self.fs.fstat(fd)
+                mtime = self._later_mtime(fd, old)
             finally:
                 self.fs.close(fd)
             self.fs.rename(temporary, name, dir_fd=folder)
@@ -233,14 +203,23 @@ class Vault:
             self._discard(folder, temporary)
             raise
         self.fs.fsync(folder)
-        return Content(path, data, sha256_hex(data), (written.st_mtime_ns, len(data)))
+        return Content(path, data, sha256_hex(data), (mtime, len(data)))
 
-    def _copy_mode(self, fd: int, folder: int, name: str) -> None:
+    def _copy_mode(self, fd: int, folder: int, name: str) -> os.stat_result | None:
         try:
             old = self.fs.stat(name, dir_fd=folder)
         except FileNotFoundError:
-            return
+            return None
         self.fs.chmod(fd, stat.S_IMODE(old.st_mode))
+        return old
+
+    def _later_mtime(self, fd: int, old: os.stat_result | None) -> int:
+        """The mtime of the file just written, made later than that of *old*: some kernels' clocks tick every 10 ms."""
+        mtime = self.fs.fstat(fd).st_mtime_ns
+        if old is None or not 0 <= old.st_mtime_ns - mtime < _TICK_NS:
+            return mtime
+        self.fs.set_mtime(fd, old.st_mtime_ns + 1)
+        return self.fs.fstat(fd).st_mtime_ns
 
     def _discard(self, folder: int, name: str) -> None:
         try:
@@ -253,20 +232,41 @@ class Vault:
 
         The caller holds the lock that all appenders of this file share. A failed write leaves the file as it was.
         """
+        fd = self.open_append(path)
+        try:
+            return self.append_to(fd, path, data)
+        finally:
+            self.fs.close(fd)
+
+    def open_append(self, path: str) -> int:
+        """A descriptor for `append_to`, for the caller to close; from then on the file is there, empty if need be."""
         parts = check_path(path)
         with os_errors(path), self._folder(parts[:-1], create=True) as folder:
-            created = self.info(path) is None
-            with self._opened(folder, parts[-1], _APPEND) as fd:
-                before = self._regular(fd, path).st_size
-                try:
-                    self._write_all(fd, data)
-                    self.fs.fsync(fd)
-                except BaseException:
-                    self.fs.truncate(fd, before)
-                    raise
-            if created:
-                self.fs.fsync(folder)
+            try:
+                self.fs.stat(parts[-1], dir_fd=folder)
+            except FileNotFoundError:
+                with self._opened(folder, parts[-1], _APPEND):
+                    self.fs.fsync(folder)
+            return self.fs.open(parts[-1], _APPEND, dir_fd=folder)
+
+    def append_to(self, fd: int, path: str, data: bytes) -> int:
+        """As `append`, to *path* as `open_append` opened it."""
+        with os_errors(path):
+            before = self._regular(fd, path).st_size
+            try:
+                self._write_all(fd, data)
+                self.fs.fsync(fd)
+            except BaseException:
+                self.fs.truncate(fd, before)
+                raise
         return before + len(data)
+
+    def look(self, path: str) -> os.stat_result | None:
+        """What stands at *path*, by one plain call: only to compare with, since folders on the way may be links."""
+        try:
+            return self.fs.stat(path, dir_fd=self._root_fd)
+        except OSError:
+            return None
 
     def read_from(self, path: str, offset: int, max_bytes: int | None = None) -> bytes:
         """The bytes of *path* from *offset*, to its end or at most *max_bytes*; b"" when it is not there or shorter."""
@@ -289,8 +289,8 @@ class Vault:
         Returns where they were put, relative to the vault. The caller holds the lock of the file's appenders.
         """
         tail = self.read_from(path, keep_bytes)
-        name = path.replace("/", "%2f")
-        aside = f"{STATE_FOLDER}/recovered/{name[-120:]}.{self.clock.now():%Y%m%dT%H%M%S%f}"
+        name = path.replace("/", "%2f").encode()[-120:].decode(errors="ignore")
+        aside = f"{STATE_FOLDER}/recovered/{name}.{self.clock.now():%Y%m%dT%H%M%S%f}.{self._ids.random(3).hex()}"
         self.replace(aside, tail)
         parts = check_path(path)
         with (
@@ -365,21 +365,3 @@ class Vault:
         view = memoryview(data)
         while view:
             view = view[self.fs.write(fd, view) :]
-
-
-def _check_expected(path: str, expect: Expect, old: Content | None) -> None:
-    if isinstance(expect, _Any):
-        return
-    if old is None:
-        if expect != ABSENT:
-            raise Conflict(f"{path} is not there any more", hint="read it again", path=path, version=None)
-        return
-    if expect == ABSENT:
-        raise AlreadyExists(f"{path} exists", hint="choose another name", path=path, version=old.version)
-    if expect != old.version:
-        raise Conflict(
-            f"{path} was changed by somebody else",
-            hint="read it again and repeat the change on what it holds now",
-            path=path,
-            version=old.version,
-        )

@@ -123,7 +123,7 @@ async def test_a_broken_policy_is_a_verdict_with_file_and_line(bench: Bench) -> 
 
 async def test_judging_leaves_no_trace_in_the_vault(bench: Bench) -> None:
     before = sorted(path for path in bench.root.rglob("*") if ".argosy" not in path.parts)
-    await ask(bench, "judge_evaluate", proposal=proposal("log_redact"))
+    await ask(bench, "judge_evaluate", proposal=proposal("files__wipe"))
     assert sorted(path for path in bench.root.rglob("*") if ".argosy" not in path.parts) == before
 
 
@@ -218,7 +218,7 @@ async def test_the_doctor_names_file_line_and_fix(bench: Bench) -> None:
     assert "PASS judge_policy" in (await ask(bench, "judge_doctor")).text
     bench.write("judges.md", "## Class policy\n\n- reversible_write: perhaps\n")
     bench.write(
-        "harbor/tools.md", "## Write paths\n\n- everywhere\n\n## Tool classification\n\n- log_redact: read_only\n"
+        "harbor/tools.md", "## Write paths\n\n- everywhere\n\n## Tool classification\n\n- memory_write: read_only\n"
     )
     bench.write("harbor/mcp.md", "## memory\ncommand: evil\n")
     report = await ask(bench, "judge_doctor")

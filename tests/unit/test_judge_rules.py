@@ -35,6 +35,25 @@ TOOLS = "# Tools\n\n## Write paths\n\n- `memory/`\n- `output/`\n\n## Read-only p
 WRITES = "\n## Tool classification\n\n- files__write: reversible_write\n"
 
 
+WIPING = json.dumps(
+    {
+        "servers": [
+            {
+                "server": {},
+                "_meta": {
+                    "io.github.argosy/fleet": {
+                        "name": "files",
+                        "transport": "stdio",
+                        "command": ["file-server"],
+                        "tools": {"wipe": "high_risk"},
+                    }
+                },
+            }
+        ]
+    }
+)
+
+
 class Desk:
     """A vault with the agent rook, and the judge over it."""
 
@@ -132,9 +151,7 @@ def test_a_servers_name_in_mcp_md_takes_nothing_from_ours(desk: Desk) -> None:
 
 
 def test_the_vaults_registry_declares_classes_of_its_own_servers(desk: Desk) -> None:
-    meta = {"name": "files", "transport": "stdio", "command": ["x"], "tools": {"wipe": "high_risk"}}
-    entry = {"server": {}, "_meta": {"io.github.argosy/fleet": meta}}
-    desk.write("registry.json", json.dumps({"servers": [entry]}))
+    desk.write("registry.json", WIPING)
     desk.write("rook/tools.md", "## Tool classification\n\n- files__wipe: read_only\n")
     assert desk.class_of("files__wipe") == ("high_risk", "registry")
     assert desk.class_of("wipe", "files") == ("high_risk", "registry")
@@ -142,7 +159,7 @@ def test_the_vaults_registry_declares_classes_of_its_own_servers(desk: Desk) -> 
 
 
 @given(
-    name=st.sampled_from(["memory_write", "log_redact", "judge_evaluate", "raw_add"]),
+    name=st.sampled_from([tool for server in packaged().servers for tool in server.tools]),
     stated=st.sampled_from(list(ActionClass)),
 )
 def test_no_line_of_tools_md_makes_a_tool_of_ours_milder(name: str, stated: ActionClass) -> None:
@@ -163,10 +180,11 @@ def test_no_line_of_tools_md_makes_a_tool_of_ours_milder(name: str, stated: Acti
         ("memory_read", "allow", "audit_bypass", "default"),
         ("memory_write", "allow", "allow_executed", "default"),
         ("tidy_up", "escalate", "escalate_pending", "default"),
-        ("log_redact", "escalate", "escalate_pending", "default"),
+        ("files__wipe", "escalate", "escalate_pending", "default"),
     ],
 )
-def test_without_any_file_the_gate_is_on(desk: Desk, tool: str, outcome: str, action: str, source: str) -> None:
+def test_without_any_policy_the_gate_is_on(desk: Desk, tool: str, outcome: str, action: str, source: str) -> None:
+    desk.write("registry.json", WIPING)
     judgment = desk.evaluate(tool)
     assert (judgment.outcome, judgment.enforcement_action, judgment.class_policy_source) == (outcome, action, source)
     assert judgment.policy_version == "tools.md@absent+judges.md@absent"
@@ -252,7 +270,7 @@ def test_a_broken_policy_blocks_what_is_above_reading_and_names_its_line(
     desk: Desk, path: str, text: str | bytes, place: str
 ) -> None:
     desk.write(path, text)
-    for tool in ("memory_write", "tidy_up", "log_redact"):
+    for tool in ("memory_write", "tidy_up", "files__wipe"):
         judgment = desk.evaluate(tool)
         assert (judgment.outcome, judgment.enforcement_action) == ("block", "block_executed")
         assert judgment.reason.startswith("JudgePolicyInvalid: ")
@@ -561,5 +579,6 @@ def test_one_that_decides_nothing_settles_nothing(tmp_path: Path) -> None:
 
 def test_no_specialist_lets_through_what_the_policy_puts_to_a_person(tmp_path: Path) -> None:
     desk = Desk(tmp_path, (Says(Verdict.ALLOW, decides=True),))
-    assert desk.evaluate("log_redact").outcome == "escalate"
+    desk.write("registry.json", WIPING)
+    assert desk.evaluate("files__wipe").outcome == "escalate"
     desk.store.close()

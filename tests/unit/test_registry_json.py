@@ -51,8 +51,8 @@ def test_registry_entry_points_and_folders_name_the_same_servers() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_server_declares_the_tools_and_classes_the_registry_says(name: str, config: ServerConfig) -> None:
-    declared = {tool: entry.action_class for tool, entry in created(name, config).entries.items()}
-    assert declared == packaged().server(name).tools
+    declared = {tool: entry.action_class.value for tool, entry in created(name, config).entries.items()}
+    assert declared == packaged().server(name).tools, f"registry.json must say of {name}: {json.dumps(declared)}"
 
 
 def test_no_tool_name_belongs_to_two_servers() -> None:

@@ -1,7 +1,7 @@
 """Streamable HTTP: one server at ``/mcp``, a gateway at ``/mcp`` with each of its servers at ``/<name>/mcp``.
 
-Only loopback is served without authentication. The Host header must be exactly this address, and a request that carries
-an Origin is refused: no web page may call tools.
+Only loopback is served without authentication. The Host header must be exactly this address, and so must an Origin: no
+web page of another address, not even of another port of this machine, may call tools.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def build_app(main: AnyServer, parts: Mapping[str, AnyServer], address: Address)
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
-    security = TransportSecuritySettings(allowed_hosts=_hosts(address), allowed_origins=[])
+    hosts = _hosts(address)
+    security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts])
     routes: list[Any] = []
     managers: list[Callable[[], Any]] = []
     for path, server in {"/mcp": main, **{f"/{name}/mcp": part for name, part in parts.items()}}.items():
