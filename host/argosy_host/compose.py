@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.types import Tool
+from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult, Tool
 
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.fleet import FleetServer
@@ -42,6 +42,7 @@ class Fleet:
     clients: dict[str, Client] = field(default_factory=dict[str, Client])
     catalog: Catalog = field(default_factory=Catalog)
     problems: dict[str, str] = field(default_factory=dict[str, str])
+    local: set[str] = field(default_factory=set[str])
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
@@ -53,12 +54,22 @@ class Fleet:
         # A run token is for our own servers only: a foreign one could act with it.
         meta: Any = {RUN_META: token} if token and info.own else None
         try:
-            result = await self.clients[info.server].call_tool(
-                info.remote_name, dict(arguments), read_timeout_seconds=timeout_seconds, meta=meta
-            )
+            return outcome_of(await self._send(info, dict(arguments), meta, timeout_seconds))
         except MCPError as exc:
             raise Unavailable(f"{info.server} did not answer {tool}: {exc.message}", hint="try again") from exc
-        return outcome_of(result)
+
+    async def _send(
+        self, info: ToolInfo, arguments: dict[str, Any], meta: Any, timeout_seconds: float
+    ) -> CallToolResult:
+        client = self.clients[info.server]
+        if info.server not in self.local:
+            return await client.call_tool(info.remote_name, arguments, read_timeout_seconds=timeout_seconds, meta=meta)
+        # The result of a server in this process is a typed model already; checking it against its own schema again
+        # would cost a quarter of the call.
+        params = CallToolRequestParams(name=info.remote_name, arguments=arguments, _meta=meta)
+        return await client.session.send_request(
+            CallToolRequest(params=params), CallToolResult, request_read_timeout_seconds=timeout_seconds
+        )
 
 
 def load_server(name: str, config: ServerConfig) -> ArgosyServer:
@@ -180,6 +191,8 @@ async def _enlist(fleet: Fleet, server: FleetServer, client: Client, token: str 
     version = client.server_info.version if client.server_info else ""
     fleet.catalog.add([ToolInfo.of(server, tool, version) for tool in tools])
     fleet.clients[server.name] = client
+    if server.own and server.transport == "in_process":
+        fleet.local.add(server.name)
 
 
 def _explain(exc: BaseException, errors: Any, connected: bool) -> str:

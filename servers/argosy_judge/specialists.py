@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from argosy_core.policy.paths import readings, resolve_path
-from argosy_core.policy.scope import check_write, find_paths
+from argosy_core.policy.scope import check_write, find_paths, is_path_key
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
+from argosy_core.yamltext import is_list, is_map
 from argosy_judge.cases import Case, Opinion
 
 _UNAVAILABLE = "JudgeUnavailable"
@@ -64,9 +66,13 @@ class ScopeRules:
         return Opinion(Verdict.ALLOW, "every path is inside the write paths" if places else "no path is named")
 
     def _places(self, case: Case) -> Iterator[tuple[str, str]]:
-        for pointer, text in find_paths(case.proposal.arguments):
-            if not case.tool.own or (_is_path_key(pointer) and self._leads_out(case.agent, text)):
-                yield pointer, text
+        arguments = case.proposal.arguments
+        if not case.tool.own:
+            yield from find_paths(arguments)
+        elif any(map(is_path_key, _keys(arguments))):
+            for pointer, text in find_paths(arguments):
+                if is_path_key(_last_name(pointer)) and self._leads_out(case.agent, text):
+                    yield pointer, text
 
     def _leads_out(self, agent: str, text: str) -> bool:
         places = [resolve_path(form, agent, self.root) for form in readings(text)]
@@ -102,9 +108,22 @@ def source_of(case: Case) -> str:
     )
 
 
-def _is_path_key(pointer: str) -> bool:
+def _keys(arguments: Any) -> Iterator[str]:
+    """Every key at any depth; without recursion, since a caller chooses the depth."""
+    pending = [arguments]
+    while pending:
+        value = pending.pop()
+        if is_map(value):
+            yield from value
+            pending += value.values()
+        elif is_list(value):
+            pending += value
+
+
+def _last_name(pointer: str) -> str:
+    """The key nearest to what a JSON pointer points at; positions in lists are none."""
     names = [part for part in pointer.split("/") if not part.isdecimal()]
-    return bool(names) and bool(find_paths({names[-1].replace("~1", "/").replace("~0", "~"): "x"}))
+    return names[-1].replace("~1", "/").replace("~0", "~") if names else ""
 
 
 def _shown(text: str) -> str:

@@ -14,8 +14,7 @@ from argosy_core.index.documents import Hit as IndexHit
 from argosy_core.index.library import Library
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import clamp_limit
-from argosy_core.storage.base import Content
-from argosy_core.views.notes import NoteView, read_note
+from argosy_core.views.notes import read_note
 from argosy_memory.index_page import IndexPages
 from argosy_memory.models import Hit, Note, NoteItem, NotePage, Recall, Recalled, SearchResult, WikiPage, note_fields
 from argosy_memory.note_files import NoteFiles

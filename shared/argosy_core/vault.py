@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.content import ABSENT, ANY, Content, Expect, FileInfo, check_expected
 from argosy_core.errors import (
+    InvalidArgument,
     NotFound,
     PermissionDenied,
     TooLarge,
@@ -96,16 +97,17 @@ class Vault:
         return FileInfo(path, (found.st_mtime_ns, found.st_size)) if stat.S_ISREG(found.st_mode) else None
 
     def stamps(self, folder: str, names: Sequence[str]) -> tuple[tuple[int, int] | None, ...]:
-        """The stamps of several files right in *folder*, in one walk; None for each that is not there.
+        """The stamps of several files in *folder*, the root (empty) or a folder right in it; None for a missing file.
 
         Raises PermissionDenied when one is a link or a device, which `info` takes for a missing file.
         """
-        parts = check_path(folder) if folder else ()
-        for name in names:
-            check_path(name)
+        for name in (folder, *names) if folder else names:
+            if len(check_path(name)) > 1:
+                raise InvalidArgument(f"{name} is no single name")
+        opened = self._opened(self._root_fd, folder, _DIRECTORY) if folder else nullcontext(self._root_fd)
         try:
-            with os_errors(folder), self._folder(parts) as opened:
-                return tuple(self._stamp_in(opened, name, folder) for name in names)
+            with os_errors(folder), opened as fd:
+                return tuple(self._stamp_in(fd, name, folder) for name in names)
         except NotFound:
             return (None,) * len(names)
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from mcp import Client, StdioServerParameters
 from measure import DurableFiles, Row, figures, interleave
 from vaults import Prose, fill_log, make_agent
-
-from mcp import Client, StdioServerParameters
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

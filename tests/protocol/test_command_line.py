@@ -207,6 +207,22 @@ def test_tools_lists_what_a_role_is_shown(vault: Path, capsys: pytest.CaptureFix
     assert agent < operator and "desk_answer" in operator
 
 
+def test_runs_and_costs_are_views_of_the_log(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("runs", "--vault", str(vault)) == 0
+    assert "has run yet" in capsys.readouterr().out
+    for task in ("What about the lamp oil?", "And the keeper?"):
+        assert exit_code("run", "ada", task, "--vault", str(vault)) == 0
+    capsys.readouterr()
+
+    assert exit_code("runs", "--vault", str(vault), "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["items"]
+    assert [row["task"] for row in rows] == ["And the keeper?", "What about the lamp oil?"]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert exit_code("costs", "--vault", str(vault), "--by", "model", "--json") == 0
+    sums = json.loads(capsys.readouterr().out)["items"]
+    assert [row["model"] for row in sums] == ["offline"] and sums[0]["calls"] >= 2
+
+
 def test_an_approval_holds_until_the_command_changes(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (vault / "ada/mcp.md").write_text("## clock\ncommand: true\nargs: a\n", encoding="utf-8")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -63,8 +65,8 @@ FULL = {
 }
 
 
-def of(files: dict[str, str | bytes], **options: object) -> Assembly:
-    return assemble(MappingReader(files), "rook", today=TODAY, **options)  # type: ignore[arg-type]
+def of(files: Mapping[str, str | bytes], **options: Any) -> Assembly:
+    return assemble(MappingReader(files), "rook", today=TODAY, **options)
 
 
 def part(assembly: Assembly, name: str) -> str:
@@ -72,13 +74,13 @@ def part(assembly: Assembly, name: str) -> str:
 
 
 def test_the_parts_stand_in_the_order_every_host_uses() -> None:
-    assembly = of({**FULL}, task="What is due?")
+    assembly = of(FULL, task="What is due?")
     assert [found.name for found in assembly.parts] == ORDER
     assert assembly.problems == ()
 
 
 def test_a_cache_may_break_after_the_indexes_the_pinned_the_recent_and_the_journal() -> None:
-    breaks = [found.name for found in of({**FULL}, task="x").parts if found.cache]
+    breaks = [found.name for found in of(FULL, task="x").parts if found.cache]
     assert breaks == ["wiki_index", "pinned_notes", "recent_notes", "journal"]
 
 
@@ -138,7 +140,7 @@ def test_a_goal_with_a_misspelt_status_does_not_vanish() -> None:
 
 
 def test_pinned_notes_come_first_and_are_not_repeated_among_the_recent() -> None:
-    assembly = of({**FULL})
+    assembly = of(FULL)
     assert "Lamp hours" in part(assembly, "pinned_notes")
     assert "Lamp hours" not in part(assembly, "recent_notes")
     assert "Oil" in part(assembly, "recent_notes")
@@ -159,15 +161,15 @@ def test_at_most_five_of_each_are_shown_newest_first() -> None:
 @pytest.mark.parametrize("provenance", ["observed", "inferred", "generated"])
 def test_what_an_agent_pins_by_itself_is_not_pinned(provenance: str) -> None:
     files = {"rook/memory/decision_x.md": note("X", pinned="true", provenance=provenance)}
-    assert part(of({**files}), "pinned_notes") == ""
-    assert f'provenance="{provenance}"' in part(of({**files}), "recent_notes")
+    assert part(of(files), "pinned_notes") == ""
+    assert f'provenance="{provenance}"' in part(of(files), "recent_notes")
 
 
 @pytest.mark.parametrize("provenance", ["confirmed", "legacy", None])
 def test_what_a_person_pinned_or_confirmed_is_pinned(provenance: str | None) -> None:
     fields = {} if provenance is None else {"provenance": provenance}
     files = {"rook/memory/decision_x.md": note("X", pinned="true", **fields)}
-    assert f'provenance="{provenance or "legacy"}"' in part(of({**files}), "pinned_notes")
+    assert f'provenance="{provenance or "legacy"}"' in part(of(files), "pinned_notes")
 
 
 @pytest.mark.parametrize(
@@ -180,12 +182,12 @@ def test_what_a_person_pinned_or_confirmed_is_pinned(provenance: str | None) -> 
         {"expires_at": "2026-11-19"},
     ],
 )
-def test_notes_that_left_recall_are_left_out(fields: dict[str, object]) -> None:
+def test_notes_that_left_recall_are_left_out(fields: dict[str, Any]) -> None:
     files = {
         "rook/memory/decision_x.md": note("X", pinned="true", **fields),
         "rook/memory/decision_z.md": note("Z", **fields),
     }
-    assert of({**files}).parts == ()
+    assert of(files).parts == ()
 
 
 def test_a_note_lives_on_the_day_it_expires() -> None:
@@ -228,7 +230,7 @@ def test_long_notes_share_the_room_and_short_ones_leave_theirs() -> None:
         "rook/memory/decision_1.md": note("Short", body="x" * 10, last_seen="2026-11-02"),
         "rook/memory/decision_0.md": note("Long", body="y" * 900),
     }
-    text = part(of({**files}, max_chars=200), "recent_notes")
+    text = part(of(files, max_chars=200), "recent_notes")
     assert "y" * 190 in text
     assert "y" * 191 not in text
     assert "more characters in rook/memory/decision_0.md" in text
@@ -268,7 +270,7 @@ def test_a_note_whose_head_is_broken_is_shown_and_says_so() -> None:
 
 
 def test_the_same_files_give_the_same_context() -> None:
-    assert of({**FULL}) == of(dict(reversed(FULL.items())))
+    assert of(FULL) == of(dict(reversed(FULL.items())))
 
 
 ESCAPES = [

@@ -84,6 +84,14 @@ def find_paths(arguments: Any) -> list[tuple[str, str]]:
     return [(pointer, text) for pointer, key, text in _texts(arguments) if _names_a_place(key, text)]
 
 
+def is_path_key(key: str) -> bool:
+    """Whether every text under an argument of this name is a place."""
+    words = [word.lower() for word in _WORD.findall(key)]
+    return key.lower() in PATH_KEYS or bool(
+        words and (words[-1] in PATH_WORDS or words[-1].removesuffix("s") in PATH_WORDS)
+    )
+
+
 def _standing(place: str, agent: str, agents: Collection[str] | None) -> str | None:
     first, *below = place.split("/")
     parts = [_fold(part) for part in (first, *below)]
@@ -168,19 +176,12 @@ def _escaped(name: str) -> str:
 def _names_a_place(key: str, text: str) -> bool:
     if not text.strip() or _WEB.match(text.strip()):
         return False
-    if _is_path_key(key):
+    if is_path_key(key):
         return True
     if len(text) >= _MAX_PATH:
         return False
     disguised = "%" in text or not text.isascii()
     return any(map(_reads_as_path, readings(text))) if disguised else _reads_as_path(text)
-
-
-def _is_path_key(key: str) -> bool:
-    words = [word.lower() for word in _WORD.findall(key)]
-    return key.lower() in PATH_KEYS or bool(
-        words and (words[-1] in PATH_WORDS or words[-1].removesuffix("s") in PATH_WORDS)
-    )
 
 
 def _reads_as_path(text: str) -> bool:
