@@ -317,6 +317,13 @@ class Vault:
     # The walk
 
     @contextmanager
+    def opened_folder(self, path: str, create: bool = False) -> Generator[int]:
+        """A descriptor of the folder *path*, walked like every path, for several steps in one folder."""
+        parts = check_path(path)
+        with os_errors(path), self._folder(parts, create) as folder:
+            yield folder
+
+    @contextmanager
     def _folder(self, parts: tuple[str, ...], create: bool = False) -> Generator[int]:
         fd = self.fs.open(".", _DIRECTORY, dir_fd=self._root_fd)
         try:

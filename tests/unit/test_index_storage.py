@@ -231,7 +231,7 @@ def write(thread):
         rest = ("", "t", "", (), name, (1, 1), "2026-01-01")
         index.put(IndexedDocument(f"{agent}/{name}.md", agent, "notes", name, *rest))
         index.put(IndexedDocument("ada/shared.md", "ada", "notes", "shared", *rest))
-        if "delete" in sys.argv and number == 0 and thread == 0 and n % 10 == 5:
+        if "delete" in sys.argv and number == 0 and thread == 0 and n in (5, 25):
             Path(sys.argv[1]).unlink(missing_ok=True)
 running = [threading.Thread(target=write, args=(n,)) for n in range(threads)]
 [each.start() for each in running]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any, BinaryIO, cast
+from collections.abc import AsyncIterator
+from typing import Any, BinaryIO, Protocol, cast
 
 import anyio
 from anyio import to_thread
@@ -102,10 +103,22 @@ async def serve_stdio(server: MCPServer[Any] | Server[Any]) -> None:
 
     Stray prints go to stderr, and children read nothing from the wire.
     """
-    lowlevel = _lowlevel(server)
     lines, output = _claim_standard_streams()
+    await serve_lines(server, lines, anyio.wrap_file(output))
+
+
+class LineWriter(Protocol):
+    """Where answers go: whole lines of text."""
+
+    async def write(self, text: str, /) -> object: ...
+    async def flush(self) -> object: ...
+
+
+async def serve_lines(server: MCPServer[Any] | Server[Any], lines: AsyncIterator[str], output: LineWriter) -> None:
+    """Serve *server* to one client that writes *lines* and reads *output*, until the lines end."""
+    lowlevel = _lowlevel(server)
     async with (
-        stdio_server(stdin=cast("Any", lines), stdout=anyio.wrap_file(output)) as (reader, writer),
+        stdio_server(stdin=cast("Any", lines), stdout=cast("Any", output)) as (reader, writer),
         lowlevel.lifespan(lowlevel) as state,
     ):
         await _serve(lowlevel, _Pushback(reader), writer, state)

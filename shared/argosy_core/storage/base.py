@@ -15,19 +15,27 @@ from argosy_core.vault import ABSENT, ANY, Content, Expect, FileInfo
 __all__ = [
     "ABSENT",
     "ANY",
+    "ENDED_STATES",
+    "ITEM_STATES",
+    "WAITING_STATES",
     "Bell",
     "Chain",
     "Content",
     "Documents",
     "Entry",
     "Expect",
+    "Failure",
     "FileInfo",
     "Finding",
     "Head",
+    "Hold",
+    "HoldKind",
     "Item",
+    "ItemState",
     "Items",
     "Lease",
     "Leases",
+    "NewItem",
     "Store",
     "VerifyReport",
 ]
@@ -195,76 +203,177 @@ class Leases(Protocol):
 
 
 ItemState = Literal["held", "ready", "leased", "done", "failed", "cancelled", "expired", "dead"]
+ITEM_STATES: tuple[ItemState, ...] = ("held", "ready", "failed", "leased", "done", "cancelled", "expired", "dead")
+WAITING_STATES: tuple[ItemState, ...] = ("held", "ready", "failed")
+ENDED_STATES: tuple[ItemState, ...] = ("done", "cancelled", "expired", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How one attempt at an item ended."""
+
+    attempt: int
+    at: datetime
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A unit of work. *attempt* counts claims; *lease* is there while *state* is ``leased``."""
+    """A unit of work.
+
+    ``held`` waits until somebody says so (*holds* says for what), ``ready`` may be claimed once *not_before* has come,
+    ``failed`` is ready again after an attempt that failed, ``leased`` is being worked on under *lease*; the others are
+    ends, and *reason* says why it came to one that is not ``done``. *attempt* counts claims, *generation* the leases
+    ever given, *revision* the changes. *creator*, *grant* and *trigger* are who asked for it, by what authority and on
+    what occasion. *problem* is set when the stored item cannot be read.
+    """
 
     id: str
     queue: str
     state: ItemState
     payload: Mapping[str, Any]
-    key: str | None
-    priority: int
-    attempt: int
-    max_attempts: int
+    key: str | None = None
+    priority: int = 0
+    attempt: int = 0
+    max_attempts: int = 3
     not_before: datetime | None = None
     expires_at: datetime | None = None
     lease: Lease | None = None
     result: Mapping[str, Any] | None = None
     reason: str | None = None
+    needs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    conflict_keys: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    creator: str | None = None
+    grant: str | None = None
+    trigger: str | None = None
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
+    failures: tuple[Failure, ...] = ()
+    generation: int = 0
+    revision: int = 0
+    seq: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """What an item is to be. *needs* are what a worker's profile must have; of the items of one queue that share a
+    conflict key, one at a time is leased."""
+
+    queue: str
+    payload: Mapping[str, Any]
+    key: str | None = None
+    priority: int = 0
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    needs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    conflict_keys: Sequence[str] = ()
+    max_attempts: int = 3
+    holds: Sequence[str] = ()
+    creator: str | None = None
+    grant: str | None = None
+    trigger: str | None = None
+
+
+HoldKind = Literal["time", "held", "conflict_key", "needs", "leased", "behind", "ended", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One reason why an item is not running."""
+
+    kind: HoldKind
+    detail: str
 
 
 class Items(Protocol):
-    """A durable work queue: each item completes once, or ends dead with its reason."""
+    """A durable work queue: each item completes once, or ends dead, cancelled or expired with its reason.
 
-    async def enqueue(
-        self,
-        queue: str,
-        payload: Mapping[str, Any],
-        *,
-        key: str | None = None,
-        priority: int = 0,
-        not_before: datetime | None = None,
-        expires_at: datetime | None = None,
-        max_attempts: int = 3,
-    ) -> tuple[Item, bool]:
-        """Add an item; with a *key* used before, the earlier item and True. Other payload under it: Conflict."""
+    A change is durable when the call returns. A lease that ended gives its item back, or ends it dead when its attempts
+    are used up; that and the end of expired items is put right by every call that looks at a whole queue or reads an
+    item, and by `settle`. Until then the holder of the newest token may still complete: clocks decide when to try,
+    generations who wins.
+    """
+
+    async def enqueue(self, new: NewItem) -> tuple[Item, bool]:
+        """Add an item; with a key used before in the queue, the earlier item and True, also when it has ended.
+
+        Raises Conflict (the key was used for another payload), TooLarge (payload above 256 KiB), InvalidArgument.
+        """
         ...
 
-    async def claim(self, queue: str, worker: str, lease_seconds: float, count: int = 1) -> Sequence[Item]:
-        """Take up to *count* ready items, highest priority first, then oldest."""
+    async def claim(
+        self, queue: str, worker: str, lease_seconds: float, count: int = 1, profile: Mapping[str, Any] | None = None
+    ) -> Sequence[Item]:
+        """Take up to *count* items that are due and fit *profile*, highest priority first, then oldest."""
         ...
 
     async def renew(self, item: str, token: str, lease_seconds: float) -> Item:
-        """Extend a claim. Raises Conflict for the token of an older claim."""
+        """Move the end of a claim. Raises Conflict for the token of an older claim, NotFound."""
         ...
 
     async def complete(self, item: str, token: str, result: Mapping[str, Any]) -> Item:
-        """End an item as done. Raises Conflict for the token of an older claim."""
+        """End an item as done. Raises Conflict for the token of an older claim, TooLarge, NotFound.
+
+        Completing again with the same token and result gives the item as it is.
+        """
         ...
 
     async def fail(self, item: str, token: str, error: str, retry_in_seconds: float | None = None) -> Item:
-        """Give an item back for another attempt, or end it dead when none is left."""
+        """Give an item back for another attempt after a pause, or end it dead when none is left."""
         ...
 
     async def release(self, item: str, token: str, hold: str | None = None) -> Item:
         """Give an item back without counting the attempt; with *hold* it waits under that reason."""
         ...
 
-    async def cancel(self, item: str) -> Item:
-        """End an item that nobody works on."""
+    async def cancel(self, item: str, reason: str = "cancelled") -> Item:
+        """End an item that nobody works on. Raises Conflict when somebody does or it has ended otherwise."""
+        ...
+
+    async def prioritize(self, item: str, priority: int) -> Item:
+        """Change the priority of an item that waits. Raises Conflict when it is leased or has ended."""
+        ...
+
+    async def retry(self, item: str) -> Item:
+        """Make a dead item ready with all its attempts; a held or failed one is ready at once. Raises Conflict."""
+        ...
+
+    async def drain(self, queue: str, reason: str, count: int = 500) -> Sequence[Item]:
+        """Cancel up to *count* items of *queue* that nobody works on, and return them; call again until none comes."""
+        ...
+
+    async def settle(self, queue: str | None = None) -> Sequence[Item]:
+        """Put right what time did and return what changed: leases that ended, items that expired."""
         ...
 
     async def get(self, item: str) -> Item:
-        """One item. Raises NotFound."""
+        """One item. Raises NotFound, Corrupted."""
+        ...
+
+    async def explain(self, item: str) -> tuple[Item, Sequence[Hold]]:
+        """The item and every reason why it is not running; none when the next claim takes it."""
         ...
 
     async def list(
-        self, queue: str | None = None, state: ItemState | None = None, *, limit: int = 50, cursor: str | None = None
+        self,
+        queue: str | None = None,
+        state: ItemState | None = None,
+        *,
+        creator: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> tuple[Sequence[Item], str | None]:
-        """A page of items and the cursor of the next."""
+        """A page of items, newest first, and the cursor of the next. One that cannot be read has its *problem* set."""
+        ...
+
+    async def counts(self, queue: str | None = None, creator: str | None = None) -> Mapping[ItemState, int]:
+        """How many items are in each state."""
+        ...
+
+    async def queues(self) -> Sequence[str]:
+        """Names of the queues, sorted."""
         ...
 
 
@@ -297,6 +406,8 @@ class Store(Protocol):
     def chain(self) -> Chain: ...
     @property
     def leases(self) -> Leases: ...
+    @property
+    def items(self) -> Items: ...
     @property
     def bell(self) -> Bell: ...
 

@@ -1,0 +1,83 @@
+"""The thin end of ``serve`` while the fleet is up: bytes between this process's stdio and the running process.
+
+The first line in each direction is a JSON object: what is wanted, and whether it is given. Then MCP, line by line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+from typing import Any
+
+from argosy_host.runtime import Facts, Place
+
+CONNECT_SECONDS = 5.0
+CHUNK = 1 << 16
+MAX_HELLO_BYTES = 1 << 16
+
+
+class NotRelayed(Exception):
+    """Raised when the running process does not take this client: then it works alone."""
+
+
+def connect(place: Place, hello: dict[str, Any]) -> socket.socket:
+    """A connection on which *hello* was accepted. Raises NotRelayed."""
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    door.settimeout(CONNECT_SECONDS)
+    try:
+        door.connect(str(place.socket))
+        door.sendall(json.dumps(hello).encode() + b"\n")
+        answer = json.loads(_read_line(door))
+    except (OSError, ValueError) as exc:
+        door.close()
+        raise NotRelayed(str(exc)) from exc
+    if not answer.get("ok"):
+        door.close()
+        raise NotRelayed(str(answer.get("error", "refused")))
+    door.settimeout(None)
+    return door
+
+
+def _read_line(door: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < MAX_HELLO_BYTES:
+        # One byte at a time: what follows the line belongs to the protocol.
+        byte = door.recv(1)
+        if not byte:
+            break
+        line += byte
+    return line
+
+
+def pump(door: socket.socket, stdin: int = 0, stdout: int = 1) -> None:
+    """Pass bytes both ways until the running process closes; the end of stdin is passed on."""
+    with selectors.DefaultSelector() as selector, door:
+        selector.register(stdin, selectors.EVENT_READ)
+        selector.register(door, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is door:
+                    data = door.recv(CHUNK)
+                    if not data:
+                        return
+                    _write_all(stdout, data)
+                else:
+                    data = os.read(stdin, CHUNK)
+                    if data:
+                        door.sendall(data)
+                    else:
+                        selector.unregister(stdin)
+                        door.shutdown(socket.SHUT_WR)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def hello_for(facts: Facts, **wanted: Any) -> dict[str, Any]:
+    """What a client says first; the running process refuses another vault, store or version."""
+    return {"vault": facts.vault, "store": facts.store, "version": facts.version, **wanted}
