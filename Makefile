@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 $(shell $(VENV)/bin/python -c '' 2> /dev/null || rm -rf $(VENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak package constraints clean
+.PHONY: help setup demo test check bench soak package bundle constraints clean
 
 help:
 	@echo "make setup    everything installed into $(VENV)"
@@ -58,6 +58,9 @@ soak: $(VENV)/.done-test
 
 package: $(VENV)/.done-test $(VENV)/.done-package
 	$(RUN) -m pytest -m packaging tests/packaging $(ARGS)
+
+bundle: $(VENV)/.done-package
+	$(RUN) -P .ci/bundle.py dist/argosy.mcpb
 
 constraints:
 	rm -rf build/constraints

@@ -92,11 +92,17 @@ def _factory(name: str) -> Callable[[ServerConfig], ArgosyServer]:
 
 @asynccontextmanager
 async def compose(
-    servers: Sequence[FleetServer], config: ServerConfig, token: str | None = None
+    servers: Sequence[FleetServer],
+    config: ServerConfig,
+    token: str | None = None,
+    loaded: Mapping[str, ArgosyServer] | None = None,
 ) -> AsyncGenerator[Fleet]:
-    """Connect to *servers*, side by side, and list their tools; *token* is the run they are listed for."""
+    """Connect to *servers*, side by side, and list their tools; *token* is the run they are listed for.
+
+    Servers of this process that are in *loaded* are used as they are; the others are created from *config*.
+    """
     try:
-        async with _composed(servers, config, token) as fleet:
+        async with _composed(servers, config, token, loaded or {}) as fleet:
             yield fleet
     except BaseExceptionGroup as group:
         # Task groups wrap what the caller's own block raised; callers want it as it was.
@@ -104,7 +110,9 @@ async def compose(
 
 
 @asynccontextmanager
-async def _composed(servers: Sequence[FleetServer], config: ServerConfig, token: str | None) -> AsyncGenerator[Fleet]:
+async def _composed(
+    servers: Sequence[FleetServer], config: ServerConfig, token: str | None, loaded: Mapping[str, ArgosyServer]
+) -> AsyncGenerator[Fleet]:
     fleet = Fleet()
     stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
@@ -112,7 +120,8 @@ async def _composed(servers: Sequence[FleetServer], config: ServerConfig, token:
         for server in servers:
             ready = anyio.Event()
             pending.append(ready)
-            tasks.start_soon(_hold, fleet, server, config, token, ready, stop)
+            wanted = _Wanted(server, config, token, loaded.get(server.name))
+            tasks.start_soon(_hold, fleet, wanted, ready, stop)
         for ready in pending:
             await ready.wait()
         fleet.catalog.order([server.name for server in servers])
@@ -122,16 +131,25 @@ async def _composed(servers: Sequence[FleetServer], config: ServerConfig, token:
             stop.set()
 
 
-async def _hold(
-    fleet: Fleet, server: FleetServer, config: ServerConfig, token: str | None, ready: anyio.Event, stop: anyio.Event
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One connection to make."""
+
+    server: FleetServer
+    config: ServerConfig
+    token: str | None
+    loaded: ArgosyServer | None
+
+
+async def _hold(fleet: Fleet, wanted: _Wanted, ready: anyio.Event, stop: anyio.Event) -> None:
     """Keep one connection open in its own task, so that one that breaks takes no other with it."""
+    server = wanted.server
     connected = False
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         try:
             with anyio.fail_after(START_SECONDS) as limit:
-                async with _connect(server, config, errors) as client:
-                    await _enlist(fleet, server, client, token)
+                async with _connect(wanted, errors) as client:
+                    await _enlist(fleet, server, client, wanted.token)
                     # From here on the connection ends when the caller's block does, and not before: an interrupted run
                     # still has its end to write.
                     limit.deadline = float("inf")
@@ -147,10 +165,12 @@ async def _hold(
 
 
 @asynccontextmanager
-async def _connect(server: FleetServer, config: ServerConfig, errors: Any) -> AsyncGenerator[Client]:
+async def _connect(wanted: _Wanted, errors: Any) -> AsyncGenerator[Client]:
+    server, config = wanted.server, wanted.config
     target: Any
     if server.transport == "in_process":
-        client = Client(load_server(server.entry_point or server.name, config), mode="2026-07-28", cache=None)
+        target = wanted.loaded or load_server(server.entry_point or server.name, config)
+        client = Client(target, mode="2026-07-28", cache=None)
     else:
         target = server.url if server.transport == "url" else stdio_client(_parameters(server, config), errlog=errors)
         client = Client(target, cache=None, read_timeout_seconds=CALL_SECONDS)

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -103,9 +103,12 @@ class Door:
         _check_peer(stream)
         try:
             with anyio.fail_after(HELLO_SECONDS):
-                hello: dict[str, Any] = json.loads(await buffered.receive_until(b"\n", MAX_HELLO_BYTES))
+                found: object = json.loads(await buffered.receive_until(b"\n", MAX_HELLO_BYTES))
         except (TimeoutError, ValueError, anyio.IncompleteRead, anyio.DelimiterNotFound) as exc:
             raise PermissionDenied("no proper greeting") from exc
+        if not isinstance(found, dict):
+            raise PermissionDenied("no proper greeting")
+        hello = cast("dict[str, Any]", found)
         for name in ("vault", "store", "version"):
             if hello.get(name) != getattr(self._facts, name):
                 raise PermissionDenied(f"the running process has another {name}")

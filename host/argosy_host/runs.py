@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from argosy_core.errors import ArgosyError, Unavailable
+from argosy_core.errors import ArgosyError, Conflict, Unavailable
 from argosy_host.compose import Fleet
 from argosy_host.providers.base import Citation, Usage
 
 RunStatus = Literal["ok", "error", "blocked", "deferred", "interrupted", "budget"]
 SUMMARY_CHARS = 200
+MAX_ATTEMPTS = 100  # starts of one item that are looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Run:
     token: str
     model: str
     fleet: Fleet
+    item: str | None = None
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     cost_estimated: bool = False
@@ -57,15 +59,32 @@ class Run:
         if key is not None:
             arguments["key"] = key
         outcome = await self.fleet.call("log_append", arguments, self.token)
+        if outcome.code == "conflict":
+            raise Conflict(outcome.text)
         if outcome.is_error:
             raise Unavailable(f"the log refused an event: {outcome.text}", hint="mcp-host doctor says why")
 
     async def start(self, trigger: str) -> None:
-        """Write the start."""
-        await self.log(
-            "run.start",
-            {"primitive": "agent_call", "trigger": trigger, "task": self.task[:2000], "model": self.model},
-        )
+        """Write the start. Raises Unavailable when the log does not take it."""
+        fields = {
+            "primitive": "agent_call",
+            "trigger": trigger,
+            "task": self.task[:2000],
+            "model": self.model,
+            "item": self.item,
+        }
+        if self.item is None:
+            await self.log("run.start", fields)
+            return
+        # Under a key that the item and the attempt make, so that the next attempt finds a run that was killed.
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            suffix = f":{attempt}" if attempt > 1 else ""
+            try:
+                await self.log("run.start", fields, key=f"start:{self.item}{suffix}")
+                return
+            except Conflict:
+                continue
+        raise Unavailable(f"the item {self.item} was tried too often", hint="look at it: mcp-host queue")
 
     async def end(
         self, status: RunStatus, summary: str, elapsed_seconds: float, error: ArgosyError | None = None

@@ -10,9 +10,14 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from argosy_core.errors import PermissionDenied
+
+MAX_SOCKET_BYTES = 100  # the system's limit is 104 to 108
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,27 @@ def place_of(vault: Path) -> Place:
     """The place for *vault*, in ``$XDG_RUNTIME_DIR/argosy`` or, without that, the user's state folder."""
     base = os.environ.get("XDG_RUNTIME_DIR")
     root = Path(base) / "argosy" if base else Path.home() / ".local" / "state" / "argosy" / "run"
-    # A socket's path holds about 100 bytes, so the vault's path is there as a digest.
     digest = hashlib.sha256(str(vault.expanduser().resolve()).encode()).hexdigest()[:16]
-    return Place(root / digest)
+    place = Place(root / digest)
+    if len(os.fsencode(place.socket)) <= MAX_SOCKET_BYTES:
+        return place
+    return Place(Path("/tmp") / f"argosy-{os.getuid()}" / digest)  # noqa: S108 - made private, and checked, before use
+
+
+def make_private(place: Place) -> None:
+    """Make the place's folder, for this user alone. Raises PermissionDenied when it is somebody else's already."""
+    place.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in (place.folder.parent, place.folder):
+        info = folder.lstat()
+        if info.st_uid != os.getuid() or not stat.S_ISDIR(info.st_mode):
+            raise PermissionDenied("the runtime folder belongs to somebody else", hint="set XDG_RUNTIME_DIR")
+        folder.chmod(0o700)
 
 
 def hold_lock(place: Place) -> int | None:
     """Take the lock for this process's life; None when another one has it. The descriptor must stay open."""
-    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chmod(place.folder, 0o700)
+    make_private(place)
     fd = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

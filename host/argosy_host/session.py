@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from argosy_core.fleet import FleetServer, load_registry
 from argosy_core.ids import Ids, SystemIds, new_run_id
 from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
+from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.files.store import FileStore
 from argosy_core.types import Role
 from argosy_core.views.agents import AgentView, default_agent, list_agents, load_agent
 from argosy_core.views.assembly import assemble
@@ -52,6 +54,8 @@ class RunOptions:
     profile: Profile = "default"
     limits: Limits = field(default_factory=Limits)
     trigger: str = "manual"
+    item: str | None = None  # the queue's item that this run is an attempt at
+    journal: bool = False  # whether the run's line goes into the agent's journal
 
 
 async def run_task(
@@ -61,22 +65,34 @@ async def run_task(
     clock: Clock | None = None,
     ids: Ids | None = None,
     model: Callable[[], Model] | None = None,
+    shared: Shared | None = None,
 ) -> RunResult:
     """Run one task of one agent to its end; *model* opens the one to ask where it is not one of the providers.
 
-    Raises NotFound (no such vault or agent), Unavailable (a needed server is missing): then there was no run.
+    With *shared*, an open store and running servers are used and left open. Raises NotFound (no such vault or agent),
+    Unavailable (a needed server is missing): then there was no run.
     """
     clock, ids = clock or SystemClock(), ids or SystemIds()
     _check_task(options.task)
-    ready = await to_thread.run_sync(_prepare, options, clock, ids, progress)
+    ready = await to_thread.run_sync(_prepare, options, clock, ids, progress, shared)
     try:
-        async with compose(ready.servers, ready.config, ready.token) as fleet:
+        async with compose(ready.servers, ready.config, ready.token, shared.servers if shared else None) as fleet:
             _report(fleet, progress)
-            run = Run(ready.run_id, ready.view.name, options.task, ready.token, ready.model, fleet)
+            run = Run(ready.run_id, ready.view.name, options.task, ready.token, ready.model, fleet, options.item)
             opened = model or functools.partial(open_model, ready.provider)
             return await _run(run, options, ready.reader, opened, clock, progress)
     finally:
-        await to_thread.run_sync(ready.config.store.close)
+        if shared is None:
+            await to_thread.run_sync(ready.config.store.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a process that stays up keeps between runs."""
+
+    store: FileStore
+    tokens: RunTokens
+    servers: Mapping[str, ArgosyServer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +109,14 @@ class _Ready:
     provider: str
 
 
-def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress) -> _Ready:
-    store = open_store(options.vault, options.store, clock=clock, ids=ids)
+def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, shared: Shared | None) -> _Ready:
+    store = shared.store if shared else open_store(options.vault, options.store, clock=clock, ids=ids)
     try:
         reader = VaultReader(store.vault)
         view = find_agent(reader, options.agent)
         name, provider = choose_model(options.model, view)
         _preload(provider)
-        tokens = RunTokens(clock)
+        tokens = shared.tokens if shared else RunTokens(clock)
         run_id = new_run_id(clock, ids)
         config = ServerConfig(
             store=store,
@@ -114,7 +130,8 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress) ->
         token = tokens.issue(view.name, run_id, ttl_seconds=options.limits.active_seconds + 3600)
         servers = fleet_servers(reader, view, Approvals(state_folder()), store.vault.root, progress)
     except BaseException:
-        store.close()
+        if shared is None:
+            store.close()
         raise
     return _Ready(run_id, token, config, reader, view, servers, name, provider)
 
@@ -131,7 +148,23 @@ async def _run(
     system = await to_thread.run_sync(_context, reader, run, clock, progress, paths)
     tools = run.fleet.catalog.for_agent(full=options.profile == "full")
     loop = Loop(run, open_model, system, tools, clock=clock, limits=options.limits, progress=progress)
-    return await loop.execute(options.trigger)
+    result = await loop.execute(options.trigger)
+    if options.journal:
+        await _write_journal(run, options, result, progress)
+    return result
+
+
+async def _write_journal(run: Run, options: RunOptions, result: RunResult, progress: Progress) -> None:
+    """One line of the agent's journal for a run that nobody watched."""
+    said = " ".join((result.error.message if result.error else result.text).split())
+    text = f"{options.trigger}: {' '.join(options.task.split())[:200]} → {result.status}. {said[:500]} ({run.id})"
+    try:
+        outcome = await run.fleet.call("journal_append", {"text": text, "tags": ["run"], "key": run.id}, run.token)
+    except ArgosyError as error:
+        progress.problem(f"the journal was not written: {error}")
+        return
+    if outcome.is_error:
+        progress.problem(f"the journal was not written: {outcome.text}")
 
 
 def _check_task(task: str) -> None:

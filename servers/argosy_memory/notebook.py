@@ -37,9 +37,15 @@ class Notebook:
         self._documents = config.store.documents
         self._clock = config.clock
         self._files = NoteFiles(config.store.documents)
-        self.library = Library(config.store.vault, config.store.bell, config.clock, SHELVES, make_document)
-        config.store.on_close(self.library.close)
-        self.pages = IndexPages(config.store.vault, self.library, self._today)
+        store = config.store
+        self.library = store.shared(
+            "memory.library",
+            lambda: Library(store.vault, store.bell, config.clock, SHELVES, make_document),
+            Library.close,
+        )
+        self.pages = store.shared(
+            "memory.pages", lambda: IndexPages(store.vault, self.library, self._today), IndexPages.flush
+        )
         self.writer = NoteWriter(config, self._files, self.library, self.pages)
 
     def _today(self) -> str:

@@ -13,13 +13,17 @@ from argosy_core.errors import ArgosyError
 _COMMANDS = {
     "approve": "argosy_host.cli.approve:approve",
     "call": "argosy_host.cli.call:call",
+    "connect": "argosy_host.cli.connect:connect",
     "doctor": "argosy_host.cli.doctor:doctor",
     "init": "argosy_host.cli.init:init",
     "costs": "argosy_host.cli.runs:costs",
     "run": "argosy_host.cli.run:run",
     "runs": "argosy_host.cli.runs:runs",
     "serve": "argosy_host.cli.serve:serve",
+    "down": "argosy_host.cli.up:down",
+    "status": "argosy_host.cli.up:status",
     "tools": "argosy_host.cli.tools:tools",
+    "up": "argosy_host.cli.up:up",
     "trace": "argosy_host.cli.trace:trace",
 }
 EXIT_CODES = {"invalid_argument": 2, "blocked": 3, "budget_exhausted": 3, "deferred": 4}

@@ -14,25 +14,28 @@ from typing import Any
 
 from argosy_host.clients.jsonc_syntax import JsoncError, Member, Node, parse
 
-Path = Sequence[str]
+KeyPath = Sequence[str]
 _Edit = tuple[int, int, str]
 DEFAULT_INDENT = "  "
 # Comments behind a value that end on its line: they belong to it.
 _REMARK = re.compile(r"(?:[ \t]*/\*(?:(?!\*/)[^\r\n])*\*/)*(?:[ \t]*//[^\r\n]*)?")
 
 
-def find(text: str, path: Path) -> Node | None:
+def find(text: str, path: KeyPath) -> Node | None:
     """The value at *path*, None when nothing stands there.
 
     Raises JsoncError for a text that cannot be read, a key that stands twice, and a value on the way that is no object.
     """
-    if not text.strip():
-        return None
-    holder, rest = _descend(text, parse(text), path)
-    return holder if not rest else None
+    return find_in(text, parse(text), path) if text.strip() else None
 
 
-def put(text: str, path: Path, value: Any) -> str:
+def find_in(text: str, root: Node, path: KeyPath) -> Node | None:
+    """As `find`, in a *text* that was read already."""
+    node, rest = _descend(text, root, path)
+    return node if not rest else None
+
+
+def put(text: str, path: KeyPath, value: Any) -> str:
     """*text* with *value* at *path*: replaced where it stands, else added as the last member. Raises as `find`."""
     text = text if text.strip() else "{}" + ("\r\n" if "\r\n" in text else "\n")
     root = parse(text)
@@ -41,13 +44,18 @@ def put(text: str, path: Path, value: Any) -> str:
     if not rest:
         edits = [(node.start, node.end, layout.render(value, _indent(text, node.start)))]
     else:
+        wrapped = value
         for key in reversed(rest[1:]):
-            value = {key: value}
-        edits = _addition(text, node, rest[0], value, layout)
-    return _checked(_apply(text, edits), path, value if not rest else _value(value, rest[1:]))
+            wrapped = {key: wrapped}
+        edits = _addition(text, node, rest[0], wrapped, layout)
+    changed = _apply(text, edits)
+    found = find(changed, path)
+    if found is None or found.value != value:
+        raise JsoncError("this layout cannot be edited", text, node.start)
+    return changed
 
 
-def take(text: str, path: Path) -> str:
+def take(text: str, path: KeyPath) -> str:
     """*text* without the member at *path*; the same text when there is none. Raises as `find`."""
     if find(text, path) is None:
         return text
@@ -63,7 +71,7 @@ def take(text: str, path: Path) -> str:
     return changed
 
 
-def _descend(text: str, node: Node, path: Path) -> tuple[Node, Path]:
+def _descend(text: str, node: Node, path: KeyPath) -> tuple[Node, KeyPath]:
     """The innermost value on the way along *path* that is there, and the keys that are missing below it."""
     for depth, key in enumerate(path):
         if node.members is None:
@@ -75,19 +83,6 @@ def _descend(text: str, node: Node, path: Path) -> tuple[Node, Path]:
             return node, path[depth:]
         node = found[0].node
     return node, ()
-
-
-def _value(value: Any, path: Path) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
-def _checked(text: str, path: Path, value: Any) -> str:
-    found = find(text, path)
-    if found is None or found.value != value:
-        raise JsoncError("this layout cannot be edited", text, 0)
-    return text
 
 
 def _apply(text: str, edits: Sequence[_Edit]) -> str:
@@ -186,27 +181,33 @@ def _first(text: str, holder: Node, key: str, value: Any, layout: _Layout) -> _E
 def _removal(text: str, holder: Node, members: Sequence[Member], index: int) -> list[_Edit]:
     member = members[index]
     end = member.end if member.comma is None else member.comma + 1
-    if len(members) == 1 and not (text[holder.start + 1 : member.start] + text[end : holder.end - 1]).strip():
+    behind = text[member.end : end].rstrip(",") + text[end : holder.end - 1]
+    if len(members) == 1 and not (text[holder.start + 1 : member.start] + behind).strip():
         return [(holder.start + 1, holder.end - 1, "")]
     edits: list[_Edit] = []
+    comma = members[index - 1].comma if index else None
     if member.comma is not None and text[member.end : member.comma].strip():
         edits.append((member.comma, end, ""))  # a comment stands before the comma and stays
         end = member.end
-    if member.comma is None and index:
-        comma = members[index - 1].comma
-        assert comma is not None
+    if member.comma is None and comma is not None:
         edits.append((comma, comma + 1, ""))
-    return [*edits, (*_span(text, member.start, end, is_last=index == len(members) - 1), "")]
+    left = holder.start + 1 if comma is None else comma + 1
+    return [*edits, (*_span(text, left, member.start, end, is_last=index == len(members) - 1), "")]
 
 
-def _span(text: str, start: int, end: int, *, is_last: bool) -> tuple[int, int]:
-    """What goes with a member: its whole line when nothing else stands on it, else the blanks on one side."""
-    rest = len(text[end:]) - len(text[end:].lstrip(" \t"))
-    if _is_first_in_line(text, start):
-        if text[end + rest : end + rest + 1] not in ("\r", "\n"):
-            return start, end + rest
-        before = _line_start(text, start) - 1
-        return (before - 1 if text[before - 1 : before] == "\r" else before), end
-    if is_last:
-        return start - (len(text[:start]) - len(text[:start].rstrip(" \t"))), end
-    return start, end + rest
+def _span(text: str, left: int, start: int, end: int, *, is_last: bool) -> tuple[int, int]:
+    """What goes with the member ``text[start:end]``: its line when it begins one, else the blanks on one side.
+
+    Its line stays for a remark behind it, and where what follows would become part of a comment. *left* is where what
+    stands before the member begins.
+    """
+    behind = text[end:].lstrip(" \t")
+    blanks = len(text) - end - len(behind)
+    before = text[left:start]
+    if not _is_first_in_line(text, start):
+        return (left + len(before.rstrip(" \t")), end) if is_last else (start, end + blanks)
+    joins = is_last and "//" not in before and behind.startswith(("}", "/*"))
+    if "\n" not in before or not (joins or behind.startswith(("\r", "\n"))):
+        return start, end + blanks
+    line = text.rfind("\n", 0, start)
+    return (line - 1 if text[line - 1] == "\r" else line), end

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json.decoder import scanstring  # the standard library's own rule for strings, with the place of a mistake
 from typing import Any
 
 MAX_DEPTH = 200
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.S)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_]+")
+_STRINGS = json.JSONDecoder()  # the standard library's own rule for strings, with the place of a mistake
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -37,8 +37,8 @@ class Node:
     items: tuple[Node, ...] | None = None
 
     def strings(self, without: Node | None = None) -> Iterator[Node]:
-        """The strings in this value, in the order of the text, but none from *without*."""
-        if self is without:
+        """The strings in this value, in the order of the text, but none from *without*, of the same text."""
+        if without is not None and self.start == without.start:
             return
         if isinstance(self.value, str):
             yield self
@@ -149,9 +149,10 @@ class _Reader:
 
     def _string(self) -> str:
         try:
-            value, self.at = scanstring(self.text, self.at + 1, True)
+            value, self.at = _STRINGS.raw_decode(self.text, self.at)
         except json.JSONDecodeError as exc:
-            raise JsoncError("a string is not right: " + exc.msg.lower(), self.text, exc.pos) from exc
+            raise JsoncError(f"a string is not right: {exc.msg.lower()}", self.text, exc.pos) from exc
+        assert isinstance(value, str)
         return value
 
     def _scalar(self) -> Node:

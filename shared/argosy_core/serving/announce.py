@@ -7,14 +7,17 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent, SubscriptionBus
-from mcp_types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
 from argosy_core.storage.base import Bell
 
 logger = logging.getLogger(__name__)
+MAX_SUBSCRIPTIONS = 1000  # of one client
 
 
 class Announcer:
@@ -58,8 +61,8 @@ class LegacySubscriptions:
     """``resources/subscribe`` of the 2025 protocol over a bus; the SDK leaves it to its users."""
 
     def __init__(self, bus: SubscriptionBus) -> None:
-        # The session and what it asked for; a session is its own key, as the SDK keeps no id on stdio.
-        self._sessions: dict[tuple[int, str], Any] = {}
+        # What each connection asked for; a session is made anew for every request, a connection stays.
+        self._subscribers: dict[Connection, set[str]] = {}
         self._tasks = _Tasks()
         bus.subscribe(self._heard)
 
@@ -67,11 +70,18 @@ class LegacySubscriptions:
         """Answer subscriptions made through *server*."""
 
         async def subscribe(ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
-            self._sessions[id(ctx.session), str(params.uri)] = ctx.session
+            connection = _connection_of(ctx)
+            wanted = self._subscribers.get(connection)
+            if wanted is None:
+                wanted = self._subscribers[connection] = set()
+                connection.exit_stack.callback(self._subscribers.pop, connection, None)
+            if len(wanted) >= MAX_SUBSCRIPTIONS and params.uri not in wanted:
+                raise MCPError(code=INVALID_PARAMS, message=f"a client has at most {MAX_SUBSCRIPTIONS} subscriptions")
+            wanted.add(str(params.uri))
             return EmptyResult()
 
         async def unsubscribe(ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
-            self._sessions.pop((id(ctx.session), str(params.uri)), None)
+            self._subscribers.get(_connection_of(ctx), set()).discard(str(params.uri))
             return EmptyResult()
 
         server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
@@ -80,16 +90,16 @@ class LegacySubscriptions:
     def _heard(self, event: ServerEvent) -> None:
         if not isinstance(event, ResourceUpdated):
             return
-        for key, session in list(self._sessions.items()):
-            if key[1] == str(event.uri):
-                self._tasks.start(self._tell(key, session))
+        uri = str(event.uri)
+        for connection, wanted in list(self._subscribers.items()):
+            if uri in wanted:
+                # Best effort by the SDK: a client that went away raises nothing.
+                self._tasks.start(connection.notify("notifications/resources/updated", {"uri": uri}))
 
-    async def _tell(self, key: tuple[int, str], session: Any) -> None:
-        try:
-            await session.send_resource_updated(key[1])
-        except Exception:  # a client that went away must not end the notices of the others
-            logger.debug("a subscriber is gone", exc_info=True)
-            self._sessions.pop(key, None)
+
+def _connection_of(ctx: ServerRequestContext[Any, Any]) -> Connection:
+    # The SDK's sessions keep it to themselves, and have nothing else that lasts.
+    return ctx.session._connection  # pyright: ignore[reportPrivateUsage]
 
 
 class _Tasks:
@@ -101,4 +111,9 @@ class _Tasks:
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("a change could not be announced", exc_info=error)

@@ -103,7 +103,7 @@ async def serve_http(
     """
     import uvicorn
 
-    bound = _bind(address)
+    bound = bind(address)
     actual = Address(address.host, bound.getsockname()[1])
     app = build_app(main, parts, actual)
     config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
@@ -113,7 +113,13 @@ async def serve_http(
         await uvicorn.Server(config).serve(sockets=[bound])
 
 
-def _bind(address: Address) -> socket.socket:
+def local_hosts() -> list[str]:
+    """Names under which this machine is reached from itself."""
+    return ["127.0.0.1", "localhost", "[::1]", "::1"]
+
+
+def bind(address: Address) -> socket.socket:
+    """A listening socket at *address*. Raises Unavailable when it is taken."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

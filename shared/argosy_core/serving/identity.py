@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,18 +87,20 @@ class TokenVerifier:
         try:
             body, signature = (_decode(part) for part in token.split("."))
             Ed25519PublicKey.from_public_bytes(self._public_key).verify(signature, body)
-            fields = json.loads(body)
-            caller = Caller(
-                agent=fields["agent"],
-                role=Role.HOST,
-                source="run_token",
-                run=fields["run"],
-                grant=fields["grant"],
-                generation=int(fields["generation"]),
-            )
-            return caller, float(fields["exp"])
+            return _claims(json.loads(body))
         except (ValueError, KeyError, TypeError, binascii.Error, InvalidSignature) as exc:
             raise Unauthenticated("the run token is not this host's", hint="start the run again") from exc
+
+
+def _claims(fields: Mapping[str, Any]) -> tuple[Caller, float]:
+    """Who a signed body names, and until when. Raises KeyError or ValueError when it is not of the form."""
+    agent, run, grant = fields["agent"], fields["run"], fields["grant"]
+    generation, expires = fields["generation"], fields["exp"]
+    named = isinstance(agent, str) and isinstance(run, str) and isinstance(grant, str | None)
+    if not (named and type(generation) is int and type(expires) in (int, float) and math.isfinite(expires)):
+        raise ValueError("not the fields of a run token")
+    caller = Caller(agent, Role.HOST, "run_token", run=run, grant=grant, generation=generation)
+    return caller, float(expires)
 
 
 def identify(meta: Mapping[str, Any] | None, launched: Caller, verifier: TokenVerifier) -> Caller:

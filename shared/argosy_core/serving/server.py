@@ -8,13 +8,21 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+import anyio
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.server.subscriptions import SubscriptionBus
+from mcp.shared.exceptions import MCPError
 from mcp.shared.uri_template import UriTemplate
-from mcp_types import CallToolResult, InputRequiredResult, ReadResourceRequestParams, ReadResourceResult
+from mcp_types import (
+    INVALID_REQUEST,
+    CallToolResult,
+    InputRequiredResult,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+)
 from mcp_types import Tool as MCPTool
 from pydantic import ValidationError
 
@@ -65,6 +73,8 @@ class ArgosyServer(MCPServer[None]):
         background: Callable[[], Any] | None = None,
     ) -> None:
         self.short_name = name
+        # Work that the host's background process does for this server, until the event is set.
+        self.workers: list[Callable[[anyio.Event], Awaitable[None]]] = []
         self.config = config
         self.domain = domain
         self._verifier = TokenVerifier(config.host_key, config.clock)
@@ -115,11 +125,17 @@ class ArgosyServer(MCPServer[None]):
     async def _remember_lister(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method != "tools/list":
             return await call_next(ctx)
-        token = _lister.set(identify(ctx.meta, self._launched, self._verifier))
+        token = _lister.set(self._lister_of(ctx.meta))
         try:
             return await call_next(ctx)
         finally:
             _lister.reset(token)
+
+    def _lister_of(self, meta: Mapping[str, Any] | None) -> Caller:
+        try:
+            return identify(meta, self._launched, self._verifier)
+        except ArgosyError as error:  # a list has no result that could say so
+            raise MCPError(code=INVALID_REQUEST, message=f"{error.code}: {error}") from error
 
     # Tools
 
@@ -130,7 +146,7 @@ class ArgosyServer(MCPServer[None]):
 
     async def tools_for(self, meta: Mapping[str, Any] | None) -> list[MCPTool]:
         """The tools shown to the caller of a request with *meta*."""
-        token = _lister.set(identify(meta, self._launched, self._verifier))
+        token = _lister.set(self._lister_of(meta))
         try:
             return await self.list_tools()
         finally:
@@ -171,6 +187,10 @@ class ArgosyServer(MCPServer[None]):
             return shape_error(error)
         except ToolError as error:
             return shape_error(_cause(name, error))
+        except MCPError:
+            raise
+        except Exception as error:  # the SDK would pass its text on
+            return shape_error(explain_crash(name, error))
 
     def _callable_entry(self, name: str, arguments: dict[str, Any], caller: Caller) -> ToolEntry:
         entry = self.entries.get(name)

@@ -146,6 +146,7 @@ async def _serve(server: Server[Any], reader: _Pushback, writer: _Writer, state:
         try:
             item = await reader.receive()
         except anyio.EndOfStream:
+            await writer.aclose()  # or the transport waits for answers that nobody will write
             return
         message = item.message if isinstance(item, SessionMessage) else None
         if not (isinstance(message, JSONRPCRequest) and message.method == "server/discover"):

@@ -1,0 +1,98 @@
+"""Serving in this process: one server, some, or the whole fleet as one gateway."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from argosy_core.errors import ArgosyError, InvalidArgument
+from argosy_core.fleet import packaged
+from argosy_core.serving.config import Profile, ServerConfig, open_store
+from argosy_core.serving.server import ArgosyServer
+from argosy_core.types import Role
+from argosy_host.compose import HOST_KEY_VARIABLE, load_server
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command line asked for; *servers* empty is the whole fleet."""
+
+    servers: tuple[str, ...]
+    vault: Path
+    agent: str | None
+    role: str
+    store: str
+    address: str | None
+    profile: Profile
+    log_level: Any
+
+
+def serve_alone(options: ServeOptions) -> None:
+    """Serve until the client leaves or the process is interrupted.
+
+    Raises NotFound (vault, server), InvalidArgument (store, address), PermissionDenied (an address others can reach).
+    """
+    logging.basicConfig(level=options.log_level, format="%(levelname)s %(name)s: %(message)s")
+    opened = open_store(options.vault, options.store)
+    config = ServerConfig(
+        store=opened,
+        agent=options.agent or _default_agent(opened),
+        role=Role(options.role),
+        profile=options.profile,
+        host_key=_host_key(),
+        log_level=options.log_level,
+    )
+    names = options.servers or tuple(server.name for server in packaged().servers)
+    parts = [load_server(name, config) for name in dict.fromkeys(names)]
+    try:
+        anyio.run(functools.partial(_serve, parts, options.address))
+    finally:
+        opened.close()
+
+
+def _default_agent(store: Any) -> str | None:
+    from argosy_core.views.agents import default_agent
+    from argosy_core.views.vault_reader import VaultReader
+
+    try:
+        return default_agent(VaultReader(store.vault))
+    except ArgosyError:
+        return None  # a tool that needs one says so, with the agents there are
+
+
+def _host_key() -> bytes | None:
+    text = os.environ.get(HOST_KEY_VARIABLE)
+    if text is None:
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as exc:
+        raise InvalidArgument(f"{HOST_KEY_VARIABLE} is not base64", hint="the host sets it; leave it unset") from exc
+
+
+async def _serve(parts: list[ArgosyServer], address: str | None) -> None:
+    main: Any = parts[0] if len(parts) == 1 else _gateway(parts)
+    if address is None:
+        from argosy_core.serving.stdio import serve_stdio
+
+        await serve_stdio(main)
+        return
+    from argosy_core.serving.http import parse_address, serve_http
+
+    each = {part.short_name: part for part in parts} if len(parts) > 1 else {}
+    await serve_http(main, each, parse_address(address), lambda url: click.echo(f"serving {url}", err=True))
+
+
+def _gateway(parts: list[ArgosyServer]) -> Any:
+    from argosy_host.gateway import Gateway
+
+    return Gateway(parts).server

@@ -1,0 +1,180 @@
+"""The background process: fleet, scheduler and workers of one vault, the private door, health and metrics.
+
+One task for each part, all ended together: by SIGTERM, by `down`, or because a part cannot go on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio import to_thread
+from anyio.abc import SocketStream
+
+from argosy_core import __version__
+from argosy_core.clock import Clock, SystemClock, rfc3339
+from argosy_core.errors import ArgosyError, Unavailable
+from argosy_core.fleet import load_registry
+from argosy_core.ids import Ids, SystemIds
+from argosy_core.serving.config import ServerConfig, open_store
+from argosy_core.serving.identity import RunTokens
+from argosy_core.serving.server import ArgosyServer
+from argosy_core.types import Role
+from argosy_core.views.agents import default_agent
+from argosy_core.views.vault_reader import VaultReader
+from argosy_host.compose import Fleet, compose, load_server
+from argosy_host.door import Door
+from argosy_host.gateway import Gateway
+from argosy_host.metrics import Metrics, serve_health
+from argosy_host.queued import QueuedRuns
+from argosy_host.runtime import Facts, Place, forget_facts, write_facts
+from argosy_host.session import Shared
+from argosy_host.worker import Worker
+
+FLEET = "_fleet"
+TOKEN_SECONDS = 300.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What to keep up; *address* is where health and metrics answer."""
+
+    vault: Path
+    store: str = "files"
+    workers: int = 2
+    address: str = "127.0.0.1:0"
+    model: str | None = None
+
+
+class Up:
+    """One running fleet."""
+
+    def __init__(self, options: UpOptions, place: Place, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self._options = options
+        self._place = place
+        self._clock = clock or SystemClock()
+        self._ids = ids or SystemIds()
+        self._stop = anyio.Event()
+        self._tokens = RunTokens(self._clock)
+        self._metrics = Metrics(self._clock)
+
+    def stop(self) -> None:
+        """End everything, gracefully."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Be up until stopped. Raises ArgosyError when it cannot start."""
+        forget_facts(self._place)
+        store = await to_thread.run_sync(
+            lambda: open_store(self._options.vault, self._options.store, clock=self._clock, ids=self._ids)
+        )
+        config = ServerConfig(
+            store=store, profile="full", host_key=self._tokens.public_key, clock=self._clock, ids=self._ids
+        )
+        try:
+            async with self._fleet(config) as (fleet, servers):
+                await self._live(config, fleet, servers)
+        finally:
+            forget_facts(self._place)
+            await to_thread.run_sync(store.close)
+
+    @asynccontextmanager
+    async def _fleet(self, config: ServerConfig) -> AsyncGenerator[tuple[Fleet, dict[str, ArgosyServer]]]:
+        reader = VaultReader(config.store.vault)
+        registry = await to_thread.run_sync(lambda: load_registry(reader.read("registry.json")))
+        own = [server for server in registry.servers if server.own and server.transport == "in_process"]
+        servers = {server.name: load_server(server.entry_point or server.name, config) for server in own}
+        async with compose(own, config, self._token(), servers) as fleet:
+            if fleet.problems:
+                raise Unavailable(f"servers did not start: {fleet.problems}", hint="mcp-host doctor")
+            yield fleet, servers
+
+    async def _live(self, config: ServerConfig, fleet: Fleet, servers: Mapping[str, ArgosyServer]) -> None:
+        async with anyio.create_task_group() as tasks:
+            url = await tasks.start(serve_health, self._options.address, self._metrics)
+            facts = Facts(
+                pid=self._metrics.pid,
+                vault=str(config.store.vault.root),
+                store=self._options.store,
+                version=__version__,
+                started_at=rfc3339(self._clock.now()),
+                http=url,
+            )
+            handlers = {"stop": self._on_stop, "status": self._on_status}
+            door = Door(self._place, facts, lambda hello: self._make_server(config, hello), handlers)
+            self._metrics.door = door
+            await tasks.start(door.serve)
+            self._start_workers(tasks, config, fleet, servers)
+            tasks.start_soon(self._obey_signals)
+            await to_thread.run_sync(write_facts, self._place, facts)
+            self._metrics.ready = True
+            logger.info("up: %s", url)
+            await self._stop.wait()
+            self._metrics.ready = False
+            # Workers end by themselves within their bound; listeners are cancelled after that.
+            await self._metrics.workers_ended()
+            tasks.cancel_scope.cancel()
+
+    def _start_workers(
+        self, tasks: anyio.abc.TaskGroup, config: ServerConfig, fleet: Fleet, servers: Mapping[str, ArgosyServer]
+    ) -> None:
+        for server in servers.values():
+            for work in server.workers:
+                tasks.start_soon(self._metrics.track, work, self._stop)
+        if "queue" not in servers:
+            return
+        runs = QueuedRuns(self._options, Shared(config.store, self._tokens, servers), self._clock, self._ids)
+        for number in range(self._options.workers):
+            worker = Worker(
+                f"{self._metrics.pid}-{number}", lambda t, a: self._call(fleet, t, a), runs.run, self._clock
+            )
+            self._metrics.work.append(worker.work)
+            tasks.start_soon(self._metrics.track, worker.run, self._stop)
+
+    async def _call(self, fleet: Fleet, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        outcome = await fleet.call(tool, arguments, self._token())
+        if outcome.is_error or outcome.structured is None:
+            raise outcome.error()
+        return outcome.structured
+
+    def _token(self) -> str:
+        return self._tokens.issue(FLEET, f"up-{self._metrics.pid}", ttl_seconds=TOKEN_SECONDS)
+
+    def _make_server(self, config: ServerConfig, hello: Mapping[str, Any]) -> Any:
+        agent = hello.get("agent") or self._default_agent(config)
+        mine = replace(
+            config,
+            agent=agent,
+            role=Role.OPERATOR if hello.get("role") == "operator" else Role.AGENT,
+            profile="full" if hello.get("profile") == "full" else "default",
+            host_key=None,
+        )
+        names = hello.get("servers") or [s.name for s in load_registry(None).servers]
+        parts = [load_server(str(name), mine) for name in dict.fromkeys(names)]
+        return parts[0] if len(parts) == 1 else Gateway(parts).server
+
+    def _default_agent(self, config: ServerConfig) -> str | None:
+        try:
+            return default_agent(VaultReader(config.store.vault))
+        except ArgosyError:
+            return None
+
+    async def _on_stop(self, hello: Mapping[str, Any], stream: SocketStream, rest: object) -> None:
+        self.stop()
+
+    async def _on_status(self, hello: Mapping[str, Any], stream: SocketStream, rest: object) -> None:
+        await stream.send(json.dumps(self._metrics.as_json()).encode() + b"\n")
+
+    async def _obey_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                self.stop()

@@ -1,0 +1,176 @@
+"""The fleet in the background: one process a vault, a relay in front of it, an end that leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from fleet_fixtures import make_vault
+from mcp import Client, StdioServerParameters
+from transports import command, environment
+
+from argosy_host.runtime import find_up, place_of
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    runtime = tmp_path / "rt"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return make_vault(tmp_path / "vault")
+
+
+def host(*arguments: str) -> subprocess.CompletedProcess[str]:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, env=env)
+
+
+def status(vault: Path) -> dict[str, Any]:
+    return json.loads(host("status", "--vault", str(vault), "--json").stdout)
+
+
+@pytest.fixture
+def running(vault: Path) -> Generator[Path]:
+    done = host("up", "--vault", str(vault))
+    assert done.returncode == 0, done.stderr
+    yield vault
+    found = find_up(vault)
+    if found is not None:
+        host("down", "--vault", str(vault))
+    assert find_up(vault) is None
+
+
+def test_it_comes_up_says_so_and_goes_down_without_a_trace(running: Path) -> None:
+    found = status(running)
+
+    assert found["up"] and found["ready"]
+    with urllib.request.urlopen(f"{found['http']}/health/ready", timeout=10) as answer:
+        assert answer.read() == b"ready\n"
+    with urllib.request.urlopen(f"{found['http']}/metrics", timeout=10) as answer:
+        assert b"argosy_ready 1" in answer.read()
+    assert host("down", "--vault", str(running)).stdout == "down\n"
+    place = place_of(running)
+    assert not place.socket.exists() and not place.facts.exists()
+    assert host("status", "--vault", str(running)).returncode == 1
+    assert host("down", "--vault", str(running)).returncode == 0
+
+
+def test_a_second_one_on_the_same_vault_is_refused_with_the_first_ones_number(running: Path) -> None:
+    second = host("up", "--vault", str(running))
+
+    assert second.returncode == 1
+    assert str(status(running)["pid"]) in second.stderr and "mcp-host down" in second.stderr
+
+
+def test_a_killed_process_is_not_up_whatever_its_files_say(running: Path) -> None:
+    os.kill(status(running)["pid"], signal.SIGKILL)
+    with anyio_bound():
+        while find_up(running) is not None:
+            pass
+
+    assert place_of(running).facts.exists()
+    assert host("status", "--vault", str(running)).returncode == 1
+    again = host("up", "--vault", str(running))
+    assert again.returncode == 0, again.stderr
+
+
+def anyio_bound() -> Any:
+    import contextlib
+    import time
+
+    @contextlib.contextmanager
+    def bound() -> Generator[None]:
+        started = time.monotonic()
+        yield
+        assert time.monotonic() - started < 10
+
+    return bound()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("servers", [("memory",), ()])
+async def test_serve_is_a_relay_that_imports_no_server_while_it_is_up(running: Path, servers: tuple[str, ...]) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"], PYTHONPROFILEIMPORTTIME="")
+    line = command("serve", *servers, "--vault", str(running))
+    target = StdioServerParameters(command=line[0], args=line[1:], env=env)
+    with anyio.fail_after(60):
+        async with Client(target, cache=None) as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            found = await client.call_tool("memory_search", {"query": "lamp"})
+            clients = await anyio.to_thread.run_sync(status, running)
+
+    assert "memory_search" in names and ("goal_list" in names) == (servers == ())
+    assert found.structured_content and found.structured_content["hits"]
+    assert clients["clients"] == 2  # the relay, and the question itself
+
+
+def test_a_relay_imports_nothing_heavy(running: Path) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("serve", "memory", "--vault", str(running))
+    done = subprocess.run(
+        [line[0], "-X", "importtime", *line[1:]], input="", capture_output=True, text=True, timeout=60, env=env
+    )
+
+    assert done.returncode == 0
+    assert not {"mcp", "pydantic", "anyio", "argosy_memory"} & {
+        row.split("|")[-1].strip() for row in done.stderr.split("\n")
+    }
+
+
+@pytest.mark.anyio
+async def test_a_client_that_may_not_be_an_operator_is_not(running: Path) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("serve", "desk", "--vault", str(running))
+    with anyio.fail_after(60):
+        async with Client(StdioServerParameters(command=line[0], args=line[1:], env=env), cache=None) as client:
+            refused = await client.call_tool("desk_answer", {"question": "q", "choice": "approve"})
+
+    assert refused.is_error and refused.content[0].text.startswith("permission_denied")
+
+
+@pytest.mark.parametrize(
+    "hello", [b"nonsense\n", b"{}\n", b'{"vault": "/elsewhere", "store": "files", "version": "0"}\n', b"[1]\n"]
+)
+def test_a_stranger_at_the_door_is_sent_away_and_the_next_is_served(running: Path, hello: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+        door.settimeout(10)
+        door.connect(str(place_of(running).socket))
+        door.sendall(hello)
+        answer = json.loads(door.makefile().readline())
+
+    assert not answer["ok"]
+    assert status(running)["ready"]
+
+
+def test_the_private_folder_and_socket_are_the_users_alone(running: Path) -> None:
+    place = place_of(running)
+
+    assert place.folder.stat().st_mode & 0o777 == 0o700
+    assert place.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_home_whose_path_is_too_long_for_a_socket_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / ("long" * 25)))
+
+    assert len(str(place_of(tmp_path).socket)) < 100
+
+
+def test_without_a_vault_nothing_comes_up(tmp_path: Path, vault: Path) -> None:
+    done = host("up", "--vault", str(tmp_path / "none"))
+
+    assert done.returncode == 1 and "mcp-host init" in done.stderr
