@@ -32,6 +32,7 @@ from argosy_host.results import CallOutcome, outcome_of
 START_SECONDS = 20.0  # how long a server outside this process may take to answer first
 CALL_SECONDS = 60.0
 STDERR_TAIL_LINES = 5
+WITHHELD = ("ARGOSY_SECRET_", "ARGOSY_PASSPHRASE", "ARGOSY_HOST_KEY")  # no child of a vault's naming gets these
 HOST_KEY_VARIABLE = "ARGOSY_HOST_KEY"
 
 
@@ -57,6 +58,9 @@ class Fleet:
             return outcome_of(await self._send(info, dict(arguments), meta, timeout_seconds))
         except MCPError as exc:
             raise Unavailable(f"{info.server} did not answer {tool}: {exc.message}", hint="try again") from exc
+        except RuntimeError:
+            # The SDK repeats the value that broke the tool's own schema; whatever it was, it goes nowhere.
+            raise Unavailable(f"{info.server} gave no valid result for {tool}", hint="mend the server") from None
 
     async def _send(
         self, info: ToolInfo, arguments: dict[str, Any], meta: Any, timeout_seconds: float
@@ -184,6 +188,8 @@ def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParamet
     env: dict[str, str] = {}
     for variable in server.env:  # NAME, or NAME=$SOURCE
         name, _, source = variable.partition("=$")
+        if (source or name).startswith(WITHHELD) or name.startswith(WITHHELD):
+            continue
         if (source or name) in os.environ:
             env[name] = os.environ[source or name]
     if not server.command:  # one of ours in a process of its own

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from anyio import to_thread
 
 from argosy_core.canonical import arguments_hash, canonical_json
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError
+from argosy_core.secrets.placeholders import has_placeholder, inject
 from argosy_core.types import ActionClass
 from argosy_host.catalog import ToolInfo
 from argosy_host.progress import Progress
@@ -160,15 +163,35 @@ class Gate:
         return ruling
 
     async def _execute(self, binding: Binding, verdict: str, started: float) -> ToolReturn:
-        try:
-            outcome = await self._run.fleet.call(binding.tool.name, binding.arguments, self._run.token)
-        except ArgosyError as error:
-            outcome = CallOutcome(f"{error.code}: {error}", None, is_error=True, code=error.code)
-        await self._record(binding, "error" if outcome.is_error else "ok", verdict, started, outcome.text)
+        outcome = self._redacted(await self._send(binding))
+        status = "blocked" if outcome.code == "blocked" else "error" if outcome.is_error else "ok"
+        await self._record(binding, status, verdict, started, outcome.text)
         text = outcome.text
         if len(text) > MAX_RETURN_CHARS:
             text = text[:MAX_RETURN_CHARS] + "\n… cut; ask for less"
         return ToolReturn(binding.call_id, binding.tool.name, text, outcome.structured, outcome.is_error)
+
+    async def _send(self, binding: Binding) -> CallOutcome:
+        """Make the bound call; secrets take their names' place only now, after the verdict and outside the log."""
+        arguments = binding.arguments
+        try:
+            if has_placeholder(arguments):
+                secrets = self._run.secrets
+                audiences = await to_thread.run_sync(secrets.audiences)
+                tool = binding.tool
+                arguments = await inject(arguments, secrets.resolve, audiences.by_name, tool.name, tool.own)
+            return await self._run.fleet.call(binding.tool.name, arguments, self._run.token)
+        except ArgosyError as error:
+            return CallOutcome(f"{error.code}: {error}", None, is_error=True, code=error.code)
+
+    def _redacted(self, outcome: CallOutcome) -> CallOutcome:
+        redactor = self._run.secrets.redactor
+        return replace(
+            outcome,
+            text=redactor.redact_text(outcome.text),
+            structured=redactor.redact_json(outcome.structured),
+            detail=redactor.redact_json(outcome.detail),
+        )
 
     async def _ask(self, binding: Binding, ruling: Ruling, started: float) -> ToolReturn:
         """Put the call before a person; the run goes on without it."""

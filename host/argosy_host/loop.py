@@ -117,7 +117,8 @@ class Loop:
         messages = [Message("user", text=self._run.task)]
         while True:
             reply = await self._ask(model, messages)
-            answer.text = reply.text or answer.text
+            # A second net: whatever a model was shown was redacted before.
+            answer.text = self._run.secrets.redactor.redact_text(reply.text or answer.text)
             answer.citations = reply.citations or self._cited(answer.text)
             if reply.stop == "refusal":
                 answer.status, answer.text = "blocked", reply.text or "The model refused this task."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from argosy_core.errors import ArgosyError, Conflict, Unavailable
+from argosy_core.secrets.secret_store import SecretStore
 from argosy_host.compose import Fleet
 from argosy_host.providers.base import Citation, Usage
 
@@ -44,6 +45,7 @@ class Run:
     token: str
     model: str
     fleet: Fleet
+    secrets: SecretStore
     item: str | None = None
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0

@@ -15,6 +15,8 @@ from argosy_core.clock import Clock, SystemClock
 from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, Unavailable
 from argosy_core.fleet import FleetServer, load_registry
 from argosy_core.ids import Ids, SystemIds, new_run_id
+from argosy_core.secrets.redaction import PROCESS
+from argosy_core.secrets.secret_store import SecretStore, open_secrets
 from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
@@ -78,7 +80,16 @@ async def run_task(
     try:
         async with compose(ready.servers, ready.config, ready.token, shared.servers if shared else None) as fleet:
             _report(fleet, progress)
-            run = Run(ready.run_id, ready.view.name, options.task, ready.token, ready.model, fleet, options.item)
+            run = Run(
+                ready.run_id,
+                ready.view.name,
+                options.task,
+                ready.token,
+                ready.model,
+                fleet,
+                ready.secrets,
+                options.item,
+            )
             opened = model or functools.partial(open_model, ready.provider)
             return await _run(run, options, ready.reader, opened, clock, progress)
     finally:
@@ -105,6 +116,7 @@ class _Ready:
     reader: Reader
     view: AgentView
     servers: Sequence[FleetServer]
+    secrets: SecretStore
     model: str
     provider: str
 
@@ -128,12 +140,15 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
             ids=ids,
         )
         token = tokens.issue(view.name, run_id, ttl_seconds=options.limits.active_seconds + 3600)
+        secrets = open_secrets(reader, clock=clock, ids=ids)
+        # Known before anything can print them: a value of the environment may come back in any answer.
+        secrets.learn_environment()
         servers = fleet_servers(reader, view, Approvals(state_folder()), store.vault.root, progress)
     except BaseException:
         if shared is None:
             store.close()
         raise
-    return _Ready(run_id, token, config, reader, view, servers, name, provider)
+    return _Ready(run_id, token, config, reader, view, servers, secrets, name, provider)
 
 
 async def _run(
@@ -201,7 +216,7 @@ def fleet_servers(
 
 def _report(fleet: Fleet, progress: Progress) -> None:
     for name, what in fleet.problems.items():
-        progress.problem(f"the server {name} is left out: {what}")
+        progress.problem(PROCESS.redact_text(f"the server {name} is left out: {what}"))
     missing = [name for name in NEEDED if name not in fleet.clients]
     if missing:
         reasons = "; ".join(f"{name} {fleet.problems.get(name, 'is not in the registry')}" for name in missing)

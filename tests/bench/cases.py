@@ -138,8 +138,10 @@ async def _judging(vault: Path, past: int, count: int) -> list[Row]:
     from argosy_core.clock import SystemClock
     from argosy_core.fleet import packaged
     from argosy_core.ids import SystemIds, new_run_id
+    from argosy_core.secrets.secret_store import open_secrets
     from argosy_core.serving.config import ServerConfig, open_store
     from argosy_core.serving.identity import RunTokens
+    from argosy_core.views.vault_reader import VaultReader
     from argosy_host.compose import compose
     from argosy_host.gate import Gate
     from argosy_host.progress import Progress
@@ -156,7 +158,8 @@ async def _judging(vault: Path, past: int, count: int) -> list[Row]:
     arguments = {"text": "Did the round.", "tags": ["bench"]}
     proposal = {"tool_name": "journal_append", "tool_arguments": arguments, "tool_call_id": "c1", "server": "journal"}
     async with compose(packaged().servers, config, token) as fleet, Client(echo_server, cache=None) as echo:
-        gate = Gate(Run(run_id, "bench", "bench", token, "offline", fleet), clock, Progress())
+        secrets = open_secrets(VaultReader(store.vault))
+        gate = Gate(Run(run_id, "bench", "bench", token, "offline", fleet, secrets), clock, Progress())
 
         async def call_echo(index: int) -> None:
             await echo.call_tool("echo", {"text": "x"})

@@ -22,6 +22,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
     "log": ("log_query", {}, "items"),
     "memory": ("memory_search", {"query": "lamp"}, "hits"),
     "registry": ("agent_list", {}, "items"),
+    "secrets": ("secrets_list", {}, "items"),
 }
 EVERY = [(name,) for name in CALLS] + [()]
 

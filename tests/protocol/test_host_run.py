@@ -396,3 +396,69 @@ async def test_a_foreign_tool_runs_when_the_owner_classed_it(tmp_path: Path) -> 
 
     assert [t.verdict for t in result.tools] == ["allow", "block"]
     assert model.returned()[0] == "HI"
+
+
+VALUE = "tide-7f3a9c-harbour"
+FLEET = """---
+default_agent: ada
+secrets:
+  LIGHT_TOKEN:
+    tools: [echo__shout]
+    arguments: [text]
+---
+"""
+
+
+def with_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import sys
+
+    monkeypatch.setenv("ARGOSY_SECRET_LIGHT_TOKEN", VALUE)
+    script = tmp_path / "echo.py"
+    script.write_text(ECHO.replace("text.upper()", "text + ' ' + text[::-1]"), encoding="utf-8")
+    vault = make_vault(
+        tmp_path / "v",
+        {
+            "fleet.md": FLEET,
+            "ada/mcp.md": f"## echo\ncommand: {sys.executable}\nargs: {script}\n",
+            "ada/tools.md": "## Tool classification\n\n- echo__shout: reversible_write\n",
+        },
+    )
+    approve(vault)
+    return vault
+
+
+def everywhere(vault: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in vault.rglob("*") if path.is_file())
+
+
+async def test_a_secret_reaches_its_audience_after_the_verdict_and_is_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = with_secret(tmp_path, monkeypatch)
+
+    result, model, _ = await run(vault, [calls(("echo__shout", {"text": "{{secret:LIGHT_TOKEN}}"})), says("ok")])
+
+    assert [t.verdict for t in result.tools] == ["allow"]
+    returned = model.returned()[0]
+    assert VALUE not in returned and VALUE[::-1] not in returned and "LIGHT_TOKEN" in returned
+    assert VALUE.encode() not in everywhere(vault)
+    assert b"{{secret:LIGHT_TOKEN}}" in everywhere(vault)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ("echo__shout", {"text": "x", "path": "{{secret:LIGHT_TOKEN}}"}),
+        ("memory_write", {**NOTE, "body": "{{secret:LIGHT_TOKEN}}"}),
+        ("echo__shout", {"text": "{{secret:OTHER}}"}),
+    ],
+)
+async def test_a_secret_goes_to_nothing_outside_its_audience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: tuple[str, Mapping[str, Any]]
+) -> None:
+    vault = with_secret(tmp_path, monkeypatch)
+
+    _, model, _ = await run(vault, [calls(wanted), says("ok")])
+
+    assert model.returned()[0].split(":")[0] in ("blocked", "not_found")
+    assert VALUE.encode() not in everywhere(vault)

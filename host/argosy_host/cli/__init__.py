@@ -19,6 +19,7 @@ _COMMANDS = {
     "costs": "argosy_host.cli.runs:costs",
     "run": "argosy_host.cli.run:run",
     "runs": "argosy_host.cli.runs:runs",
+    "secret": "argosy_host.cli.secret:secret",
     "serve": "argosy_host.cli.serve:serve",
     "down": "argosy_host.cli.up:down",
     "status": "argosy_host.cli.up:status",

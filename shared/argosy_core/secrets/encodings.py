@@ -10,7 +10,8 @@ from urllib.parse import quote, quote_plus
 
 _PART = 16  # so many characters in a row of a longer value count as the value: programs cut what they print
 _LONGEST_PART = 32
-_JS_SAFE = "!'()*~"  # what encodeURIComponent leaves
+# What programs leave as it is: nothing, paths, encodeURIComponent, encodeURI.
+_LEFT_ALONE = ("", "/", "!'()*~", ";,/?:@&=+$-_.!~*'()#")
 
 
 class Form(NamedTuple):
@@ -55,9 +56,10 @@ def _escaped(value: str) -> Iterator[str]:
 
 
 def _in_urls(data: bytes) -> Iterator[str]:
-    for text in (quote(data, safe="/"), quote(data, safe=""), quote(data, safe=_JS_SAFE), quote_plus(data)):
-        yield text
-        yield _lower_escapes(text)
+    for safe in _LEFT_ALONE:
+        for text in (quote(data, safe=safe), quote_plus(data, safe=safe)):
+            yield text
+            yield _lower_escapes(text)
 
 
 def _lower_escapes(text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from argosy_core.policy.scope import is_path_key
+from argosy_core.secrets.secret import NAME_PATTERN
+from argosy_core.yamltext import is_list, is_map
 
 UNREADABLE = "?"  # a host that two programs could read differently: in nobody's audience
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -17,11 +19,16 @@ _WEB = re.compile(r"\b(https?|wss?|ftp):(?!\s)[/\\]*([^/?#\\\s\"'<>`]*)([\\]?)",
 _OTHER = re.compile(r"\b([a-z][a-z0-9+.-]*)://([^/?#\\\s\"'<>`]*)([\\]?)", re.I)
 _BARE = re.compile(r"\s*[/\\]{2}([^/?#\\\s\"'<>`]+)()")
 _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?|\[[0-9a-f:.]+\]")
-_LOOKS_LIKE_A_HOST = re.compile(r"\s*(?:[\w-]+\.)+[^\W\d_]{2,63}\.?(?::\d+)?(?:/\S*)?\s*|\s*\d+(?:\.\d+){3}(?::\d+)?\s*")
+_LOOKS_LIKE_A_HOST = re.compile(
+    r"\s*(?:[\w-]+\.)+[^\W\d_]{2,63}\.?(?::\d+)?(?:/\S*)?\s*|\s*\d+(?:\.\d+){3}(?::\d+)?\s*"
+)
 _HOST_WORDS = frozenset(
-    {"host", "hostname", "domain", "server", "endpoint", "origin", "authority", "address", "url", "uri", "proxy"}
+    {"host", "hostname", "domain", "server", "endpoint", "origin", "authority", "url", "uri", "proxy"}
 )
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_BREAKS = re.compile(r"[\t\r\n]+")  # which programs of the web take out of an address, wherever they stand
+_STARTS_LIKE_AN_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.\t\r\n-]*:", re.I)
+_PLACEHOLDER = re.compile(r"\s*\{\{secret:" + NAME_PATTERN + r"\}\}\s*")
 
 
 def hosts_in(arguments: Any) -> frozenset[str]:
@@ -30,7 +37,17 @@ def hosts_in(arguments: Any) -> frozenset[str]:
     A host of a connection that is not encrypted, other than to this machine, has its scheme before it:
     ``http://host``. What cannot be read for certain is `UNREADABLE`.
     """
-    return frozenset(host for key, text in _texts(arguments) for host in _hosts(key, text))
+    return frozenset(
+        host for key, text in _texts(arguments) for reading in _readings(text) for host in _hosts(key, reading)
+    )
+
+
+def _readings(text: str) -> Iterator[str]:
+    if _PLACEHOLDER.fullmatch(text):
+        return  # the value decides, and its owner chose it
+    yield text
+    if _BREAKS.search(text.strip()) and _STARTS_LIKE_AN_ADDRESS.match(text):
+        yield _BREAKS.sub("", text)
 
 
 def _hosts(key: str, text: str) -> Iterator[str]:
@@ -46,7 +63,7 @@ def _hosts(key: str, text: str) -> Iterator[str]:
 def _host(scheme: str, authority: str, ambiguous: bool) -> str:
     # A backslash ends the host for some programs and not for others; so may an escape or a sign beyond ASCII.
     host, port = _split(authority.rpartition("@")[2].lower())
-    host = host.removesuffix(".")
+    host = host.rstrip(".,;!)")  # of the sentence around it
     if ambiguous or _HOST.fullmatch(host) is None or (port and not port.isdecimal()):
         return UNREADABLE
     standard = _TLS_PORTS.get(scheme) or _CLEAR_PORTS.get(scheme)
@@ -75,10 +92,10 @@ def _texts(arguments: Any) -> Iterator[tuple[str, str]]:
         key, value = pending.pop()
         if isinstance(value, str):
             yield key, value
-        elif isinstance(value, dict):
-            for name, item in cast("dict[str, Any]", value).items():
+        elif is_map(value):
+            for name, item in value.items():
                 pending.append((name, item))
                 if ":" in name:
                     yield "", name
-        elif isinstance(value, list):
-            pending += [(key, item) for item in cast("list[Any]", value)]
+        elif is_list(value):
+            pending += [(key, item) for item in value]

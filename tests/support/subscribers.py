@@ -1,0 +1,59 @@
+"""Clients that hear of changes, each in the manner of its era."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+from mcp import Client
+
+WAIT_SECONDS = 15
+
+
+class Heard:
+    """The URIs that a client was told of, and a way to wait for the next."""
+
+    def __init__(self) -> None:
+        self.uris: list[str] = []
+        self._more = anyio.Event()
+
+    def __call__(self, uri: str) -> None:
+        self.uris.append(uri)
+        self._more.set()
+
+    async def until(self, count: int) -> None:
+        with anyio.fail_after(WAIT_SECONDS):
+            while len(self.uris) < count:
+                await self._more.wait()
+                self._more = anyio.Event()
+
+
+@asynccontextmanager
+async def subscribed(server: Any, era: str, *uris: str) -> AsyncGenerator[tuple[Client, Heard]]:
+    """A client of *server* that hears of *uris* in the manner of its *era*."""
+    heard = Heard()
+
+    async def on_message(message: Any) -> None:
+        if getattr(message, "method", "") == "notifications/resources/updated":
+            heard(str(message.params.uri))
+
+    async with AsyncExitStack() as stack:
+        handler = on_message if era == "legacy" else None
+        client = await stack.enter_async_context(Client(server, mode=era, cache=None, message_handler=handler))
+        if era == "legacy":
+            assert client.server_capabilities.resources.subscribe
+            for uri in uris:
+                await client.session.subscribe_resource(uri)
+        else:
+            subscription = await stack.enter_async_context(client.listen(resource_subscriptions=list(uris)))
+
+            async def read() -> None:
+                async for event in subscription:
+                    heard(str(event.uri))
+
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            tasks.start_soon(read)
+        yield client, heard
