@@ -80,7 +80,7 @@ class Gate:
             binding = Binding.of(call, tool)
         except ArgosyError as error:
             return self._refuse(call, error.code, str(error), started)
-        if tool.action_class is ActionClass.READ_ONLY:
+        if tool.action_class is ActionClass.READ_ONLY and not self._run.judged_reads.covers(tool.name):
             return await self._execute(binding, "read", started)
         ruling = await self._judge(binding)
         self._progress.judged(tool.name, ruling.verdict, ruling.reason)

@@ -10,6 +10,7 @@ from argosy_core.errors import ArgosyError, Conflict, Unavailable
 from argosy_core.secrets.secret_store import SecretStore
 from argosy_host.compose import Fleet
 from argosy_host.providers.base import Citation, Usage
+from argosy_host.reading import JudgedReads
 
 RunStatus = Literal["ok", "error", "blocked", "deferred", "interrupted", "budget"]
 SUMMARY_CHARS = 200
@@ -47,6 +48,7 @@ class Run:
     fleet: Fleet
     secrets: SecretStore
     item: str | None = None
+    judged_reads: JudgedReads = field(default_factory=JudgedReads)
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     cost_estimated: bool = False

@@ -31,6 +31,7 @@ from argosy_host.foreign import approved_servers
 from argosy_host.loop import Loop
 from argosy_host.progress import Progress
 from argosy_host.providers.base import Model, Segment
+from argosy_host.reading import JudgedReads, judged_reads
 from argosy_host.runs import Limits, Run, RunResult
 from argosy_host.trust import Approvals, state_folder
 
@@ -89,6 +90,7 @@ async def run_task(
                 fleet,
                 ready.secrets,
                 options.item,
+                ready.judged_reads,
             )
             opened = model or functools.partial(open_model, ready.provider)
             return await _run(run, options, ready.reader, opened, clock, progress)
@@ -117,6 +119,7 @@ class _Ready:
     view: AgentView
     servers: Sequence[FleetServer]
     secrets: SecretStore
+    judged_reads: JudgedReads
     model: str
     provider: str
 
@@ -148,7 +151,7 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
         if shared is None:
             store.close()
         raise
-    return _Ready(run_id, token, config, reader, view, servers, secrets, name, provider)
+    return _Ready(run_id, token, config, reader, view, servers, secrets, judged_reads(reader, view), name, provider)
 
 
 async def _run(

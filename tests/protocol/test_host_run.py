@@ -162,6 +162,25 @@ async def test_an_approved_call_whose_arguments_were_changed_in_the_file_does_no
     assert "proposal_body_tampered, not run" in model.requests[0].system[-1].text
 
 
+@pytest.mark.parametrize(
+    ("files", "verdicts"),
+    [
+        ({}, ["read", "read"]),
+        ({"ada/judges.md": "## Class policy\n\n- read_only: escalate\n"}, ["escalate", "escalate"]),
+        ({"ada/tools.md": "## Tool classification\n\n- memory_search: high_risk\n"}, ["escalate", "read"]),
+        ({"ada/judges.md": "## Class policy\n\n- nonsense: 1\n"}, ["read", "read"]),
+    ],
+)
+async def test_reading_is_judged_where_the_owner_asks_for_it(
+    tmp_path: Path, files: dict[str, str], verdicts: list[str]
+) -> None:
+    vault = make_vault(tmp_path / "v", files)
+
+    result, _, _ = await run(vault, [calls(("memory_search", {"query": "lamp"}), ("memory_list", {})), says("ok")])
+
+    assert [t.verdict for t in result.tools] == verdicts
+
+
 @pytest.mark.parametrize("tool", ["log_append", "desk_answer", "judge_evaluate", "desk_ask", "memory_doctor", "nope"])
 async def test_a_model_cannot_call_what_is_not_an_agents(vault: Path, tool: str) -> None:
     _, model, _ = await run(vault, [calls((tool, {})), says("ok")])
