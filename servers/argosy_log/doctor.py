@@ -37,13 +37,14 @@ async def examine(store: Store) -> list[DoctorFinding]:
 async def _files_of(store: Store, stream: str) -> list[DoctorFinding]:
     found: list[DoctorFinding] = []
     files = await store.documents.list(f"{stream}/log", ".jsonl", deep=True)
+    newest = max((info.path for info in files if is_day_file(stream, info.path)), default=None)
     for info in files:
         if not is_day_file(stream, info.path):
             message = "not a day's file of the log: queries do not read it"
             fix = "name it <stream>/log/YYYY-MM/YYYY-MM-DD.jsonl, or move it out of log/"
             found.append(_warning("log_files", message, info.path, None, fix))
         data = await store.documents.read_from(info.path, 0)
-        found += await to_thread.run_sync(_lines_of, stream, info.path, data, info is files[-1])
+        found += await to_thread.run_sync(_lines_of, stream, info.path, data, info.path == newest)
     if not found:
         message = f"every line of {stream} can be read"
         found.append(DoctorFinding(status="pass", check="log_lines", message=message))

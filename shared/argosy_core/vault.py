@@ -170,7 +170,8 @@ class Vault:
         parts = check_path(path)
         parent = "/".join(parts[:-1])
         with self.lock(parent), os_errors(path), self._folder(parts[:-1], create=True) as folder:
-            old = self._current(folder, parts[-1], path)
+            # Who takes whatever is there need not read it.
+            old = self._current(folder, parts[-1], path) if keep_version or expect is not ANY else None
             check_expected(path, expect, old)
             if keep_version and old is not None and old.data != data:
                 self._keep(parent, parts[-1], old)
@@ -194,7 +195,7 @@ class Vault:
         fd = self.fs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, dir_fd=folder)
         try:
             try:
-                old = self._copy_mode(fd, folder, name)
+                old = self._copy_mode(fd, folder, name, path)
                 self._write_all(fd, data)
                 self.fs.fsync(fd)
                 mtime = self._later_mtime(fd, old)
@@ -207,11 +208,13 @@ class Vault:
         self.fs.fsync(folder)
         return Content(path, data, sha256_hex(data), (mtime, len(data)))
 
-    def _copy_mode(self, fd: int, folder: int, name: str) -> os.stat_result | None:
+    def _copy_mode(self, fd: int, folder: int, name: str, path: str) -> os.stat_result | None:
         try:
             old = self.fs.stat(name, dir_fd=folder)
         except FileNotFoundError:
             return None
+        if not stat.S_ISREG(old.st_mode):
+            raise PermissionDenied(f"{path} is not a regular file", path=path)
         self.fs.chmod(fd, stat.S_IMODE(old.st_mode))
         return old
 
@@ -228,6 +231,14 @@ class Vault:
             self.fs.unlink(name, dir_fd=folder)
         except OSError:
             return  # the sweep finds it
+
+    def remove(self, path: str, *, expect: Expect = ANY) -> None:
+        """Take the file at *path* away, durably. Raises NotFound, and Conflict when *expect* is another version."""
+        parts = check_path(path)
+        with self.lock("/".join(parts[:-1])), os_errors(path), self._folder(parts[:-1]) as folder:
+            check_expected(path, expect, self._read_in(folder, parts[-1], path))
+            self.fs.unlink(parts[-1], dir_fd=folder)
+            self.fs.fsync(folder)
 
     def append(self, path: str, data: bytes) -> int:
         """Add *data* at the end of *path*, durably, and return the file's new size in bytes.

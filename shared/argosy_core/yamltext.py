@@ -39,6 +39,7 @@ _PLAIN_WORDS = (
     ("did not find expected node content", "a list or map is opened here and never closed"),
     ("did not find expected key", "this is not `key: value`, or its indentation does not fit"),
     ("did not find expected '-'", "this is not a list item, or its indentation does not fit"),
+    ("expected alphabetic or numeric character", "a value that begins with * or & must stand in quotes"),
     ("found another document", "a second document starts here"),
     ("unacceptable character", "a control character stands here"),
     ("control characters are not allowed", "a control character stands here"),

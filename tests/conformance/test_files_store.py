@@ -12,7 +12,7 @@ import pytest
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.ids import SystemIds
 from argosy_core.storage.files.store import FileStore
-from argosy_core.testing.conformance import STREAMS, bell, chain, documents, leases
+from argosy_core.testing.conformance import STREAMS, bell, chain, documents, item_ends, item_holds, items, leases
 from argosy_core.vault import Vault
 
 pytestmark = pytest.mark.anyio
@@ -20,6 +20,7 @@ SUITES: dict[str, Sequence[Callable[[Any], Awaitable[None]]]] = {
     "documents": documents.CHECKS,
     "chain": (*chain.CHECKS, *chain.TAMPER_CHECKS, *chain.FILE_CHECKS),
     "leases": leases.CHECKS,
+    "items": (*items.CHECKS, *item_ends.CHECKS, *item_holds.CHECKS, *item_holds.FILE_CHECKS),
     "bell": (*bell.CHECKS, *bell.FILE_CHECKS),
 }
 EVERY = [

@@ -21,7 +21,9 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
     "judge": ("judge_explain", {"tool": "memory_write"}, "outcome"),
     "log": ("log_query", {}, "items"),
     "memory": ("memory_search", {"query": "lamp"}, "hits"),
+    "queue": ("queue_inspect", {}, "items"),
     "registry": ("agent_list", {}, "items"),
+    "scheduler": ("schedule_list", {}, "items"),
     "secrets": ("secrets_list", {}, "items"),
 }
 EVERY = [(name,) for name in CALLS] + [()]

@@ -429,10 +429,10 @@ async def test_the_doctor_names_each_unreadable_line_once_with_its_number(fleet:
     named = [(f["check"], f["status"], f["file"], f["line"]) for f in findings if f["status"] != "pass"]
     name = "caldwell/log/2026-05/2026-05-06.jsonl"
     assert named == [
-        ("log_files", "warn", "caldwell/log/export.jsonl", None),
         ("log_lines", "fail", name, 2),
         ("log_times", "warn", name, 3),
         ("log_lines", "warn", name, 4),
+        ("log_files", "warn", "caldwell/log/export.jsonl", None),
         ("log_recovered", "warn", ".argosy/recovered/caldwell%2flog.20261120", None),
     ]
     assert all(f["fix"] for f in findings if f["status"] != "pass")

@@ -12,6 +12,11 @@ from mcp import Client
 WAIT_SECONDS = 15
 
 
+def client_of(target: Any, era: str = "auto", **more: Any) -> Any:
+    """A client of *target*, untyped: a test says itself what must be in an answer."""
+    return Client(target, mode=era, cache=None, **more)
+
+
 class Heard:
     """The URIs that a client was told of, and a way to wait for the next."""
 
@@ -31,7 +36,7 @@ class Heard:
 
 
 @asynccontextmanager
-async def subscribed(server: Any, era: str, *uris: str) -> AsyncGenerator[tuple[Client, Heard]]:
+async def subscribed(server: Any, era: str, *uris: str) -> AsyncGenerator[tuple[Any, Heard]]:
     """A client of *server* that hears of *uris* in the manner of its *era*."""
     heard = Heard()
 
@@ -41,7 +46,7 @@ async def subscribed(server: Any, era: str, *uris: str) -> AsyncGenerator[tuple[
 
     async with AsyncExitStack() as stack:
         handler = on_message if era == "legacy" else None
-        client = await stack.enter_async_context(Client(server, mode=era, cache=None, message_handler=handler))
+        client = await stack.enter_async_context(client_of(server, era, message_handler=handler))
         if era == "legacy":
             assert client.server_capabilities.resources.subscribe
             for uri in uris:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from typing import Annotated, Any, Literal
 
@@ -143,7 +144,8 @@ def _tools(notes: Notes) -> ToolBox:
         sys.stdout.flush()
         if sys.__stdout__ is not None:
             print("original", file=sys.__stdout__, flush=True)
-        os.system("echo from a child; cat")  # a child must neither write to the wire nor read from it
+        # A child must neither write to the wire nor read from it.
+        subprocess.run("echo from a child; cat", shell=True, check=True)
         return Text(text="printed")
 
     @box.tool("Odd", default=True)

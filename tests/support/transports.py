@@ -63,7 +63,18 @@ async def _in_process(
     store = open_store(vault)
     role = Role.OPERATOR if "operator" in flags else Role.AGENT
     config = ServerConfig(store=store, agent="ada", role=role, profile="full" if "full" in flags else "default")
-    names = servers or ("desk", "goal", "journal", "judge", "log", "memory", "registry", "secrets")
+    names = servers or (
+        "desk",
+        "goal",
+        "journal",
+        "judge",
+        "log",
+        "memory",
+        "queue",
+        "registry",
+        "scheduler",
+        "secrets",
+    )
     parts = [load_server(name, config) for name in names]
     target: Any = parts[0] if len(parts) == 1 else Gateway(parts).server
     try:

@@ -88,7 +88,7 @@ def _read_entry(lines: list[str], entry: Entry) -> tuple[str, Any]:
 
 
 def _salvage(parts: list[str]) -> Any:
-    first, *more = (part for part in parts if not part.startswith("#"))
+    first, *more = [part for part in parts if not part.startswith("#")] or [""]
     if first[:1] in ("|", ">") and len(first) <= 3:
         return "\n".join(more).strip()
     if not first and more and more[0].startswith("-"):

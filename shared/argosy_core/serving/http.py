@@ -37,7 +37,7 @@ def parse_address(text: str) -> Address:
     """``HOST:PORT``, ``:PORT`` or ``[v6]:PORT``. Raises InvalidArgument otherwise, PermissionDenied beyond loopback."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
-    if not port.isdecimal() or int(port) > 65535:
+    if not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise InvalidArgument(f"not an address: {text}", hint="write HOST:PORT, for example 127.0.0.1:8750")
     if not _is_loopback(host):
         raise PermissionDenied(

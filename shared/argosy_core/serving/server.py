@@ -284,10 +284,12 @@ class ArgosyServer(MCPServer[None]):
 
     async def _finish(self) -> None:
         self._announcer.stop()
-        if self._background is not None:
-            stopped: Awaitable[None] = self._background()
-            await stopped
-        await self.config.store.stop()
+        try:
+            if self._background is not None:
+                stopped: Awaitable[None] = self._background()
+                await stopped
+        finally:
+            await self.config.store.stop()
 
 
 @asynccontextmanager

@@ -7,14 +7,12 @@ the first other request decides. Everything that reaches into the SDK for this l
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import AsyncIterator
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol, cast
 
 import anyio
-from anyio import to_thread
 from mcp.server import MCPServer
 from mcp.server.lowlevel import Server
 from mcp.server.runner import serve_dual_era_loop
@@ -23,43 +21,11 @@ from mcp.shared._context_streams import ContextReceiveStream, ContextSendStream,
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-MAX_LINE_BYTES = 4 * 1024 * 1024  # as the SDK bounds an HTTP body
+from argosy_core.serving.wire import MAX_LINE_BYTES, Lines, Output
+
+__all__ = ["MAX_LINE_BYTES", "LineWriter", "serve_lines", "serve_stdio"]
 _Reader = ContextReceiveStream[SessionMessage | Exception]
 _Writer = ContextSendStream[SessionMessage]
-
-
-class _Lines:
-    """The lines of a binary stream as text. What is too long or not UTF-8 becomes an empty line: a message with no
-    answer, since it has no readable id, after which the next one is served."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> _Lines:
-        return self
-
-    async def __anext__(self) -> str:
-        line = await to_thread.run_sync(self._next, abandon_on_cancel=True)
-        if line is None:
-            raise StopAsyncIteration
-        return line
-
-    def _next(self) -> str | None:
-        line = self._stream.readline(MAX_LINE_BYTES)
-        if not line:
-            return None
-        if len(line) >= MAX_LINE_BYTES and not line.endswith(b"\n"):
-            self._skip_rest()
-            return ""
-        try:
-            return line.decode()
-        except UnicodeDecodeError:
-            return ""
-
-    def _skip_rest(self) -> None:
-        while chunk := self._stream.readline(MAX_LINE_BYTES):
-            if chunk.endswith(b"\n"):
-                return
 
 
 class _Pushback:
@@ -104,7 +70,7 @@ async def serve_stdio(server: MCPServer[Any] | Server[Any]) -> None:
     Stray prints go to stderr, and children read nothing from the wire.
     """
     lines, output = _claim_standard_streams()
-    await serve_lines(server, lines, anyio.wrap_file(output))
+    await serve_lines(server, lines, output)
 
 
 class LineWriter(Protocol):
@@ -128,17 +94,15 @@ def _lowlevel(server: MCPServer[Any] | Server[Any]) -> Server[Any]:
     return server._lowlevel_server if isinstance(server, MCPServer) else server  # pyright: ignore[reportPrivateUsage]
 
 
-def _claim_standard_streams() -> tuple[_Lines, io.TextIOWrapper]:
+def _claim_standard_streams() -> tuple[Lines, Output]:
+    # Never closed: the reader may still block on its descriptor when the transport has ended.
     wire_in, wire_out = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    # closefd=False: a worker thread may still block on the descriptor when the transport has ended.
-    lines = _Lines(os.fdopen(wire_in, "rb", closefd=False))
-    output = io.TextIOWrapper(os.fdopen(wire_out, "wb", closefd=False), encoding="utf-8", newline="\n")
-    return lines, output
+    return Lines(wire_in), Output(wire_out)
 
 
 async def _serve(server: Server[Any], reader: _Pushback, writer: _Writer, state: Any) -> None:
@@ -163,7 +127,7 @@ async def _answer_probe(server: Server[Any], probe: SessionMessage | Exception, 
     async def serve_probe() -> None:
         await serve_dual_era_loop(server, server_in, server_out, lifespan_state=state)
 
-    async with anyio.create_task_group() as tasks:
+    async with to_server, server_in, server_out, from_server, anyio.create_task_group() as tasks:
         tasks.start_soon(serve_probe)
         await to_server.send(probe)
         await writer.send(await from_server.receive())

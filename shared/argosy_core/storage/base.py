@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal, Protocol
 
+from argosy_core.storage.item import (
+    ENDED_STATES,
+    ITEM_STATES,
+    WAITING_STATES,
+    Failure,
+    Hold,
+    HoldKind,
+    Item,
+    ItemState,
+    Lease,
+    NewItem,
+)
 from argosy_core.vault import ABSENT, ANY, Content, Expect, FileInfo
 
 __all__ = [
@@ -60,12 +72,17 @@ class Documents(Protocol):
         """Put *data* at *path*; with *keep_version* the old content stays readable through `versions`.
 
         Raises Conflict when *expect* is a version that is not the current one, AlreadyExists when it is ABSENT and
-        something is there. Exactly one of several writers that expect the same version wins.
+        something is there (both with the current ``version`` in their detail), TooLarge above 16 MiB. Exactly one of
+        several writers that expect the same version wins.
         """
         ...
 
+    async def remove(self, path: str, *, expect: Expect = ANY) -> None:
+        """Take the document at *path* away; whoever calls keeps a copy first. Raises NotFound, Conflict."""
+        ...
+
     async def list(self, prefix: str, suffix: str = "", *, deep: bool = False) -> Sequence[FileInfo]:
-        """Documents in the folder *prefix* (and below it when *deep*) in name order."""
+        """Documents in the folder *prefix* (and below it when *deep*) in the order of their paths, by code point."""
         ...
 
     async def folders(self, prefix: str = "") -> Sequence[str]:
@@ -144,7 +161,9 @@ class Chain(Protocol):
         """Add *event*; durable when it returns. Appends that arrive together may share one sync.
 
         The same *key* with the same event gives the first entry again, with another event Conflict. With *expect_seq*
-        the new entry must get that number, else Conflict.
+        the new entry must get that number, else Conflict. Raises NotFound for a stream that is neither an agent nor
+        ``_fleet``, InvalidArgument for a writer that is not 1 to 100 printable characters, a key that is not 1 to 1000
+        characters, and an event that JSON cannot carry, is over 256 KiB or has a field the chain writes itself.
         """
         ...
 
@@ -171,22 +190,14 @@ class Chain(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A named lock with an end. The higher *generation* of two leases on one name is the valid one."""
-
-    name: str
-    holder: str
-    token: str
-    generation: int
-    expires_at: datetime
-
-
 class Leases(Protocol):
     """Locks that end by themselves, each with a generation that only grows: writers fence with it."""
 
     async def acquire(self, name: str, holder: str, ttl_seconds: float) -> Lease:
-        """Take *name*. Raises Conflict while somebody else's lease on it has not ended."""
+        """Take *name*. Raises Conflict while a lease on it has not ended, whoever holds it; detail has the ``holder``.
+
+        A name has 1 to 120 characters, a letter or digit among them; a lease lasts at most a day.
+        """
         ...
 
     async def renew(self, lease: Lease, ttl_seconds: float) -> Lease:
@@ -200,91 +211,6 @@ class Leases(Protocol):
     async def current(self, name: str) -> Lease | None:
         """Who holds *name* now; None when nobody does."""
         ...
-
-
-ItemState = Literal["held", "ready", "leased", "done", "failed", "cancelled", "expired", "dead"]
-ITEM_STATES: tuple[ItemState, ...] = ("held", "ready", "failed", "leased", "done", "cancelled", "expired", "dead")
-WAITING_STATES: tuple[ItemState, ...] = ("held", "ready", "failed")
-ENDED_STATES: tuple[ItemState, ...] = ("done", "cancelled", "expired", "dead")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """How one attempt at an item ended."""
-
-    attempt: int
-    at: datetime
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A unit of work.
-
-    ``held`` waits until somebody says so (*holds* says for what), ``ready`` may be claimed once *not_before* has come,
-    ``failed`` is ready again after an attempt that failed, ``leased`` is being worked on under *lease*; the others are
-    ends, and *reason* says why it came to one that is not ``done``. *attempt* counts claims, *generation* the leases
-    ever given, *revision* the changes. *creator*, *grant* and *trigger* are who asked for it, by what authority and on
-    what occasion. *problem* is set when the stored item cannot be read.
-    """
-
-    id: str
-    queue: str
-    state: ItemState
-    payload: Mapping[str, Any]
-    key: str | None = None
-    priority: int = 0
-    attempt: int = 0
-    max_attempts: int = 3
-    not_before: datetime | None = None
-    expires_at: datetime | None = None
-    lease: Lease | None = None
-    result: Mapping[str, Any] | None = None
-    reason: str | None = None
-    needs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    conflict_keys: tuple[str, ...] = ()
-    holds: tuple[str, ...] = ()
-    creator: str | None = None
-    grant: str | None = None
-    trigger: str | None = None
-    created_at: datetime | None = None
-    ended_at: datetime | None = None
-    failures: tuple[Failure, ...] = ()
-    generation: int = 0
-    revision: int = 0
-    seq: int = 0
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewItem:
-    """What an item is to be. *needs* are what a worker's profile must have; of the items of one queue that share a
-    conflict key, one at a time is leased."""
-
-    queue: str
-    payload: Mapping[str, Any]
-    key: str | None = None
-    priority: int = 0
-    not_before: datetime | None = None
-    expires_at: datetime | None = None
-    needs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    conflict_keys: Sequence[str] = ()
-    max_attempts: int = 3
-    holds: Sequence[str] = ()
-    creator: str | None = None
-    grant: str | None = None
-    trigger: str | None = None
-
-
-HoldKind = Literal["time", "held", "conflict_key", "needs", "leased", "behind", "ended", "problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """One reason why an item is not running."""
-
-    kind: HoldKind
-    detail: str
 
 
 class Items(Protocol):
@@ -348,6 +274,10 @@ class Items(Protocol):
         """Put right what time did and return what changed: leases that ended, items that expired."""
         ...
 
+    def settled(self) -> Sequence[Item]:
+        """What this handle's calls put right by the way since this was last asked: each change is told once."""
+        ...
+
     async def get(self, item: str) -> Item:
         """One item. Raises NotFound, Corrupted."""
         ...
@@ -368,6 +298,10 @@ class Items(Protocol):
         """A page of items, newest first, and the cursor of the next. One that cannot be read has its *problem* set."""
         ...
 
+    async def problems(self, queue: str | None = None) -> Sequence[Item]:
+        """Items that cannot be read, each with its *problem*; this looks at everything that is stored."""
+        ...
+
     async def counts(self, queue: str | None = None, creator: str | None = None) -> Mapping[ItemState, int]:
         """How many items are in each state."""
         ...
@@ -380,7 +314,8 @@ class Items(Protocol):
 class Bell(Protocol):
     """Says "this path changed" to every process that listens: a cue, not a payload.
 
-    A missed ring is made up by reading. The path ``""`` means that anything may have changed.
+    A missed ring is made up by reading. A folder's path means that anything in it may have changed, the path ``""``
+    that anything at all may.
     """
 
     @property

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 IGNORED = frozenset({".argosy", ".git", ".obsidian", ".versions"})
+FILE_SUFFIXES = (".md", ".jsonl", ".json", ".yaml", ".yml", ".txt")
+MAX_NAMED = 1000  # changes beyond that are one: anything
 START_AFTER_SECONDS = 0.3
 ANYTHING = frozenset({""})
 Heard = Callable[[frozenset[str]], None]
+logger = logging.getLogger(__name__)
 
 
 class FileBell:
@@ -28,7 +33,7 @@ class FileBell:
         return self._armed
 
     def ring(self, *paths: str) -> None:
-        self._tell(paths)
+        self._tell(frozenset(paths))
 
     def listen(self, prefix: str, heard: Heard) -> Callable[[], None]:
         token = object()
@@ -62,7 +67,15 @@ class FileBell:
         # The first question should not wait for the import; what changes meanwhile is caught by the first ring.
         if self._stop.wait(START_AFTER_SECONDS):
             return
-        from watchfiles import watch
+        try:
+            self._watch_on()
+        except Exception:  # no more watches to be had, the vault is gone: who reads looks for itself
+            logger.warning("the vault is not watched; edits by others are noticed when they are read", exc_info=True)
+        finally:
+            self._armed = False
+
+    def _watch_on(self) -> None:
+        from watchfiles import Change, watch
 
         changes = watch(
             self._root,
@@ -79,27 +92,44 @@ class FileBell:
             if not self._armed:
                 # The first round shows that watching has begun; nobody knows what changed before it.
                 self._armed = True
-                self._tell_all(ANYTHING)
-            if batch:
-                self._tell(self._relative(path for _, path in batch))
-        self._armed = False
+                self._tell(ANYTHING)
+            made = {path for change, path in batch if change == Change.added}
+            gone = {path for change, path in batch if change == Change.deleted}
+            changed = self._relative({*made, *gone, *(path for _, path in batch)})
+            self._tell(changed | self._below(self._relative(made)) | _beyond(self._relative(gone)))
 
-    def _relative(self, paths: Iterable[str]) -> set[str]:
+    def _relative(self, paths: Iterable[str]) -> frozenset[str]:
         prefix = f"{self._root}/"
         found = {path.removeprefix(prefix) for path in paths if path.startswith(prefix)}
-        return {path for path in found if not IGNORED & set(path.split("/")) and not path.endswith(".tmp")}
+        return frozenset(path for path in found if not IGNORED & set(path.split("/")) and not path.endswith(".tmp"))
 
-    def _tell_all(self, changed: frozenset[str]) -> None:
-        with self._guard:
-            listeners = list(self._listeners.values())
-        for _, heard in listeners:
-            heard(changed)
+    def _below(self, made: Iterable[str]) -> frozenset[str]:
+        """The files in folders just made: what came in with them, or before they were watched, rings nobody."""
+        found: list[str] = []
+        for path in made:
+            for folder, folders, files in os.walk(self._root / path):
+                folders[:] = [name for name in folders if name not in IGNORED]
+                found += [f"{folder}/{name}" for name in files]
+                if len(found) > MAX_NAMED:
+                    return ANYTHING
+        return self._relative(found)
 
-    def _tell(self, paths: Iterable[str]) -> None:
-        changed = frozenset(paths)
+    def _tell(self, changed: frozenset[str]) -> None:
         with self._guard:
             listeners = list(self._listeners.values())
         for prefix, heard in listeners:
-            mine = frozenset(p for p in changed if p.startswith(prefix))
-            if mine:
-                heard(mine)
+            mine = frozenset(path for path in changed if _concerns(path, prefix))
+            try:
+                if mine:
+                    heard(mine)
+            except Exception:  # the others are to hear too
+                logger.exception("a listener failed")
+
+
+def _concerns(path: str, prefix: str) -> bool:
+    return not path or path.startswith(prefix) or prefix.startswith(f"{path}/")
+
+
+def _beyond(gone: Iterable[str]) -> frozenset[str]:
+    """Nobody can say any more whether what is gone was a folder, and what was in it."""
+    return ANYTHING if any(not path.endswith(FILE_SUFFIXES) for path in gone) else frozenset()

@@ -6,45 +6,53 @@ Appends that arrive while one is being synced are written together by the next: 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import anyio
-from anyio import CancelScope, to_thread
+from anyio import CancelScope, from_thread, to_thread
 
-from argosy_core.canonical import canonical_json
-from argosy_core.clock import Clock, rfc3339
-from argosy_core.errors import ArgosyError, Conflict, InvalidArgument, NotFound, Unavailable
+from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.ids import Ids
-from argosy_core.storage.base import Entry, FileInfo, Head, VerifyReport
-from argosy_core.storage.files.chain_lines import (
-    NO_PREVIOUS,
-    check_event,
-    event_of,
-    is_chained,
-    make_entry,
-    parse_line,
-)
-from argosy_core.storage.files.chain_state import ChainCache, StreamState
+from argosy_core.storage.base import Entry, Head, VerifyReport
+from argosy_core.storage.files.chain_days import day_files
+from argosy_core.storage.files.chain_lines import check_append, parse_line
+from argosy_core.storage.files.chain_state import ChainCache
+from argosy_core.storage.files.chain_stream import Append, StreamLog
 from argosy_core.storage.files.chain_verify import verify_stream
 from argosy_core.vault import STATE_FOLDER, Vault
 
 FLEET = "_fleet"
-SAVE_EVERY = 256  # entries between two savings of the cache
-SALT_BYTES = 16
+MAX_HELD_FILES = 32  # streams beyond that open their file for each append
 
 
 @dataclass(slots=True)
 class _Ticket:
     """One append waiting for its batch."""
 
-    writer: str
-    event: Mapping[str, Any]
-    key: str | None
-    expect_seq: int | None
-    outcome: Entry | ArgosyError | None = None
+    append: Append
     turn: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Tickets being written. Its writer's task may be gone before the thread is done."""
+
+    tickets: Sequence[_Ticket]
+    is_done: bool = False
+    is_left: bool = False
+    is_finished: bool = False
+
+
+@dataclass(slots=True)
+class _Line:
+    """The tickets of one stream that wait, and whether a batch is being written."""
+
+    waiting: list[_Ticket] = field(default_factory=list[_Ticket])
+    is_busy: bool = False
 
 
 class FileChain:
@@ -55,9 +63,8 @@ class FileChain:
         self._clock = clock
         self._ids = ids
         self._cache = ChainCache(vault.root / STATE_FOLDER / "chain.sqlite")
-        self._states: dict[str, StreamState] = {}
-        self._waiting: dict[str, list[_Ticket]] = {}
-        self._busy: set[str] = set()
+        self._logs: dict[str, StreamLog] = {}
+        self._lines: dict[str, _Line] = {}
 
     async def append(
         self,
@@ -68,212 +75,101 @@ class FileChain:
         key: str | None = None,
         expect_seq: int | None = None,
     ) -> Entry:
-        check_event(event)
-        _check_writer(writer)
+        check_append(writer, event, key)
         event = {**event, "key": key} if key is not None else event
-        ticket = _Ticket(writer, event, key, expect_seq)
-        waiting = self._waiting.setdefault(stream, [])
-        waiting.append(ticket)
+        ticket = _Ticket(Append(writer, event, key, expect_seq))
+        line = self._lines.setdefault(stream, _Line())
+        line.waiting.append(ticket)
         try:
-            while ticket.outcome is None:
-                if stream in self._busy:
+            while ticket.append.outcome is None:
+                if line.is_busy:
                     await ticket.turn.wait()
                     ticket.turn = anyio.Event()
                 else:
-                    await self._write_batch(stream)
-        except BaseException:
-            if ticket in self._waiting[stream]:
-                self._waiting[stream].remove(ticket)
-            self._pass_turn(stream)
-            raise
-        if isinstance(ticket.outcome, ArgosyError):
-            raise ticket.outcome
-        return ticket.outcome
+                    await self._write_batch(stream, line)
+        finally:
+            if ticket in line.waiting:
+                line.waiting.remove(ticket)
+            self._pass_turn(stream, line)
+        if isinstance(ticket.append.outcome, ArgosyError):
+            raise ticket.append.outcome
+        return ticket.append.outcome
 
-    async def _write_batch(self, stream: str) -> None:
-        batch, self._waiting[stream] = self._waiting[stream], []
-        self._busy.add(stream)
+    async def _write_batch(self, stream: str, line: _Line) -> None:
+        batch, line.waiting = _Batch(line.waiting), []
+        line.is_busy = True
+
+        def finish() -> None:
+            if not batch.is_finished:
+                batch.is_finished = True
+                self._finish(stream, line, batch)
+
+        def write() -> None:  # in a worker thread
+            self._append_batch(stream, [ticket.append for ticket in batch.tickets])
+            batch.is_done = True
+            if batch.is_left:
+                with suppress(RuntimeError):  # the loop has ended
+                    from_thread.run_sync(finish)
+
         try:
             with CancelScope(shield=True):
-                await to_thread.run_sync(self._append_batch, stream, batch)
+                await to_thread.run_sync(write)
         finally:
-            self._busy.discard(stream)
-            for ticket in batch:
-                if ticket.outcome is None:
-                    ticket.outcome = Unavailable("the log could not be written", hint="try again")
-                ticket.turn.set()
-            self._pass_turn(stream)
+            # A task cancelled past the shield leaves while the thread still writes: then the thread finishes.
+            batch.is_left = True
+            if batch.is_done:
+                finish()
 
-    def _pass_turn(self, stream: str) -> None:
-        waiting = self._waiting[stream]
-        if waiting and stream not in self._busy:
-            waiting[0].turn.set()
+    def _finish(self, stream: str, line: _Line, batch: _Batch) -> None:
+        line.is_busy = False
+        for ticket in batch.tickets:
+            if ticket.append.outcome is None:
+                ticket.append.outcome = Unavailable("the log could not be written", hint="try again")
+            ticket.turn.set()
+        self._pass_turn(stream, line)
 
-    # Below: worker thread
-
-    def _append_batch(self, stream: str, batch: Sequence[_Ticket]) -> None:
-        try:
-            self._check_stream(stream)
-            with self._vault.lock(f"{stream}/log"):
-                self._append_locked(stream, batch)
-        except ArgosyError as exc:
-            for ticket in batch:
-                ticket.outcome = exc
-
-    def _append_locked(self, stream: str, batch: Sequence[_Ticket]) -> None:
-        state = self._catch_up(stream)
-        file = max(self._today(stream), state.file)
-        heads, made, lines = dict(state.heads), list[tuple[_Ticket, Entry]](), list[bytes]()
-        repeats: dict[tuple[str, str], Entry] = {}
-        for ticket in batch:
-            try:
-                if (known := self._known(stream, state, ticket, repeats)) is not None:
-                    ticket.outcome = known
-                    continue
-                entry, line = self._entry(stream, heads, ticket)
-            except ArgosyError as exc:
-                ticket.outcome = exc
-                continue
-            heads[ticket.writer] = (entry.seq, entry.hash)
-            if ticket.key is not None:
-                repeats[ticket.writer, ticket.key] = entry
-                state.fresh_keys[ticket.writer, ticket.key] = line.decode()
-            made.append((ticket, entry))
-            lines.append(line)
-        if lines:
-            state.offset = self._vault.append(file, b"".join(lines))
-            state.file, state.heads = file, heads
-            state.unsaved += len(lines)
-            if state.unsaved >= SAVE_EVERY or state.fresh_keys:
-                self._cache.save(stream, state)
-        for ticket, entry in made:
-            ticket.outcome = entry
-
-    def _entry(self, stream: str, heads: Mapping[str, tuple[int, str]], ticket: _Ticket) -> tuple[Entry, bytes]:
-        seq, last = heads.get(ticket.writer, (0, ""))
-        if ticket.expect_seq is not None and ticket.expect_seq != seq + 1:
-            raise Conflict(
-                f"the next entry of {ticket.writer} in {stream} is {seq + 1}, not {ticket.expect_seq}",
-                hint="read the head again",
-                seq=seq,
-            )
-        prev = bytes.fromhex(last) if last else NO_PREVIOUS
-        ts = rfc3339(self._clock.now())
-        return make_entry(stream, ticket.writer, seq + 1, prev, ts, ticket.event, self._ids.random(SALT_BYTES))
-
-    def _known(
-        self, stream: str, state: StreamState, ticket: _Ticket, repeats: Mapping[tuple[str, str], Entry]
-    ) -> Entry | None:
-        """The entry that was appended under this ticket's key, if there is one."""
-        if ticket.key is None:
-            return None
-        entry = repeats.get((ticket.writer, ticket.key)) or self._entry_of_key(stream, state, ticket.writer, ticket.key)
-        if entry is None:
-            return None
-        if canonical_json(entry.event) != canonical_json(ticket.event):
-            raise Conflict(
-                f"the key {ticket.key!r} was used for another event",
-                hint="use a new key for a new event",
-                seq=entry.seq,
-            )
-        return entry
-
-    def _entry_of_key(self, stream: str, state: StreamState, writer: str, key: str) -> Entry | None:
-        line = state.fresh_keys.get((writer, key)) or self._cache.line_of_key(stream, writer, key)
-        fields = parse_line(line.encode()) if line else None
-        return _entry_of(fields) if fields else None
-
-    def _catch_up(self, stream: str) -> StreamState:
-        state = self._states.get(stream)
-        if state is None:
-            state = self._states[stream] = self._cache.load(stream)
-        if state.file == self._today(stream) and self._is_current(state):
-            return state
-        files = self._files(stream, state.file)
-        if state.file and (not files or files[0].path != state.file or files[0].stamp[1] < state.offset):
-            # The log is shorter than what was read: an older copy was put back. Start over; `verify` names it.
-            self._cache.forget(stream)
-            state = self._states[stream] = StreamState()
-            files = self._files(stream, "")
-        for info in files:
-            start = state.offset if info.path == state.file else 0
-            if info.stamp[1] > start:
-                self._read_on(stream, state, info.path, start, last=info is files[-1])
-        return state
-
-    def _is_current(self, state: StreamState) -> bool:
-        info = self._vault.info(state.file)
-        return info is not None and info.stamp[1] == state.offset
-
-    def _today(self, stream: str) -> str:
-        day = self._clock.now().date()
-        return f"{stream}/log/{day:%Y-%m}/{day:%Y-%m-%d}.jsonl"
-
-    def _files(self, stream: str, start: str) -> list[FileInfo]:
-        if start:
-            month = start.rsplit("/", 1)[0]
-            # The common case: nothing but the known file. Listing one month's folder is enough until a new month.
-            tail = [info for info in self._vault.files(month, ".jsonl") if info.path >= start]
-            later = [name for name in self._vault.folders(f"{stream}/log") if f"{stream}/log/{name}" > month]
-            return tail + [i for name in later for i in self._vault.files(f"{stream}/log/{name}", ".jsonl")]
-        return list(self._vault.walk(f"{stream}/log", ".jsonl"))
-
-    def _read_on(self, stream: str, state: StreamState, path: str, start: int, *, last: bool) -> None:
-        data = self._vault.read_from(path, start)
-        whole = data.rfind(b"\n") + 1
-        for line in data[:whole].splitlines():
-            self._learn(state, line)
-        if whole < len(data) and last:
-            whole = self._mend_tail(state, path, start, data, whole)
-        state.file, state.offset = path, start + whole
-        self._cache.save(stream, state)
-
-    def _mend_tail(self, state: StreamState, path: str, start: int, data: bytes, whole: int) -> int:
-        tail = data[whole:]
-        if parse_line(tail) is not None:  # a person's editor left the newline out
-            self._vault.append(path, b"\n")
-            self._learn(state, tail)
-            return len(data) + 1
-        self._vault.cut_tail(path, start + whole)
-        return whole
-
-    def _learn(self, state: StreamState, line: bytes) -> None:
-        fields = parse_line(line)
-        if fields is None or not is_chained(fields):
+    def _pass_turn(self, stream: str, line: _Line) -> None:
+        if line.is_busy:
             return
-        writer, seq = str(fields["writer"]), fields["seq"]
-        if isinstance(seq, int) and seq >= state.heads.get(writer, (0, ""))[0]:
-            state.heads[writer] = (seq, str(fields["hash"]))
-        if isinstance(fields.get("key"), str):
-            state.fresh_keys[writer, fields["key"]] = line.decode("utf-8", "replace")
+        if line.waiting:
+            line.waiting[0].turn.set()
+        elif self._lines.get(stream) is line:
+            del self._lines[stream]
+
+    def _append_batch(self, stream: str, appends: Sequence[Append]) -> None:
+        try:
+            self._log(stream).append(appends)
+        except ArgosyError as exc:
+            for append in appends:
+                append.outcome = exc
+
+    def _log(self, stream: str) -> StreamLog:
+        log = self._logs.get(stream)
+        if log is None:
+            self._check_stream(stream)
+            hold = len(self._logs) < MAX_HELD_FILES
+            log = StreamLog(stream, self._vault, self._clock, self._ids, self._cache, hold=hold)
+            log = self._logs.setdefault(stream, log)
+        return log
 
     def _check_stream(self, stream: str) -> None:
-        if stream in self._states or stream == FLEET:
+        if stream in self._logs or stream == FLEET:
             return
         if "/" in stream or stream not in self._vault.folders():
-            raise NotFound(f"there is no agent {stream!r} to log for", hint="agent_list shows the agents")
+            raise NotFound(f"there is no agent {stream[:80]!r} to log for", hint="agent_list shows the agents")
 
     # Reading
 
     async def find(self, stream: str, writer: str, key: str) -> Entry | None:
-        return await to_thread.run_sync(self._find, stream, writer, key)
-
-    def _find(self, stream: str, writer: str, key: str) -> Entry | None:
-        self._check_stream(stream)
-        with self._vault.lock(f"{stream}/log"):
-            return self._entry_of_key(stream, self._catch_up(stream), writer, key)
+        return await to_thread.run_sync(lambda: self._log(stream).find(writer, key))
 
     async def heads(self, stream: str | None = None) -> Sequence[Head]:
         return await to_thread.run_sync(self._heads, stream)
 
     def _heads(self, stream: str | None) -> list[Head]:
-        found: list[Head] = []
-        for name in [stream] if stream else self._streams():
-            self._check_stream(name)
-            with self._vault.lock(f"{name}/log"):
-                heads = dict(self._catch_up(name).heads)
-            found += [Head(name, writer, seq, entry) for writer, (seq, entry) in sorted(heads.items())]
-        return found
+        names = self._streams() if stream is None else [stream]
+        heads = {name: self._log(name).heads() for name in names}
+        return [Head(name, writer, *head) for name in names for writer, head in sorted(heads[name].items())]
 
     async def streams(self) -> Sequence[str]:
         return await to_thread.run_sync(self._streams)
@@ -284,21 +180,29 @@ class FileChain:
     async def scan(
         self, stream: str, *, since: date | None = None, until: date | None = None, newest_first: bool = False
     ) -> AsyncIterator[Mapping[str, Any]]:
-        infos = await to_thread.run_sync(lambda: list(self._vault.walk(f"{stream}/log", ".jsonl")))
-        for info in reversed(infos) if newest_first else infos:
-            if not _within(info.path, since, until):
-                continue
-            content = await to_thread.run_sync(self._vault.read_from, info.path, 0)
-            lines = content.splitlines()
-            for line in reversed(lines) if newest_first else lines:
-                if (fields := parse_line(line)) is not None:
-                    yield fields
+        paths = await to_thread.run_sync(self._days, stream, since, until)
+        for path in reversed(paths) if newest_first else paths:
+            found = await to_thread.run_sync(self._lines_of, path)
+            for fields in reversed(found) if newest_first else found:
+                yield fields
+
+    def _days(self, stream: str, since: date | None, until: date | None) -> list[str]:
+        self._check_stream(stream)
+        first, last = since.isoformat() if since else "", until.isoformat() if until else "~"
+        paths = [info.path for info in day_files(self._vault, stream)]
+        return [path for path in paths if first <= path.rpartition("/")[2].removesuffix(".jsonl") <= last]
+
+    def _lines_of(self, path: str) -> list[dict[str, Any]]:
+        found = map(parse_line, self._vault.read_from(path, 0).splitlines())
+        return [fields for fields in found if fields is not None]
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
         return await to_thread.run_sync(self._verify, stream)
 
     def _verify(self, stream: str | None) -> VerifyReport:
-        reports = [verify_stream(self._vault, name) for name in ([stream] if stream else self._streams())]
+        if stream is not None:
+            self._check_stream(stream)
+        reports = [verify_stream(self._vault, name) for name in (self._streams() if stream is None else [stream])]
         return VerifyReport(
             sum(r.entries for r in reports),
             sum(r.unchained for r in reports),
@@ -306,30 +210,8 @@ class FileChain:
         )
 
     def close(self) -> None:
-        """Keep what was learned. Idempotent."""
-        for stream, state in self._states.items():
-            if state.unsaved or state.fresh_keys:
-                self._cache.save(stream, state)
-
-
-def _within(path: str, since: date | None, until: date | None) -> bool:
-    day = path.rsplit("/", 1)[-1].removesuffix(".jsonl")
-    return not ((since and day < since.isoformat()) or (until and day > until.isoformat()))
-
-
-def _entry_of(fields: Mapping[str, Any]) -> Entry:
-    return Entry(
-        fields["stream"],
-        fields["writer"],
-        fields["seq"],
-        fields["prev"],
-        fields["digest"],
-        fields["hash"],
-        fields["ts"],
-        event_of(fields),
-    )
-
-
-def _check_writer(writer: str) -> None:
-    if not 0 < len(writer) <= 100 or not writer.isprintable():
-        raise InvalidArgument("a writer is a name of 1 to 100 printable characters")
+        """Keep what was learned and close all files; they are opened again when needed. Idempotent."""
+        for log in list(self._logs.values()):
+            with suppress(ArgosyError):  # a vault that is gone, or a writer that hangs: it is learned anew
+                log.save()
+        self._cache.close()

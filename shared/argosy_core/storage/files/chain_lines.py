@@ -13,13 +13,22 @@ from argosy_core.storage.base import Entry
 CHAIN_FIELDS = ("stream", "writer", "seq", "prev", "digest", "hash", "salt")
 RESERVED = frozenset((*CHAIN_FIELDS, "ts"))
 MAX_EVENT_BYTES = 256 * 1024
+MAX_KEY_CHARS = 1000
+MAX_WRITER_CHARS = 100
+_HASH_CHARS = 64
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
 
 
-def check_event(event: Mapping[str, Any]) -> None:
-    """Raises InvalidArgument when *event* uses a field that the chain writes itself."""
-    taken = sorted(RESERVED & event.keys())
+def check_append(writer: str, event: Mapping[str, Any], key: str | None) -> None:
+    """Raises InvalidArgument for a bad writer or key, and for an event with a field that the chain writes itself."""
+    taken = sorted((RESERVED | {"key"}) & event.keys())
     if taken:
         raise InvalidArgument(f"an event must not hold {', '.join(taken)}", hint="the log writes these fields itself")
+    if not 0 < len(writer) <= MAX_WRITER_CHARS or not writer.isprintable():
+        raise InvalidArgument(f"a writer is a name of 1 to {MAX_WRITER_CHARS} printable characters")
+    if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
+        raise InvalidArgument(f"a key has 1 to {MAX_KEY_CHARS} characters")
 
 
 def make_entry(
@@ -29,21 +38,18 @@ def make_entry(
     digest = event_digest(event, salt)
     entry_hash = chain_hash(stream, writer, seq, prev, digest)
     entry = Entry(stream, writer, seq, prev.hex(), digest.hex(), entry_hash.hex(), ts, event)
-    line = json.dumps(
-        {
-            "ts": ts,
-            **event,
-            "stream": stream,
-            "writer": writer,
-            "seq": seq,
-            "prev": entry.prev,
-            "digest": entry.digest,
-            "hash": entry.hash,
-            "salt": salt.hex(),
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()
+    fields = {
+        "ts": ts,
+        **event,
+        "stream": stream,
+        "writer": writer,
+        "seq": seq,
+        "prev": entry.prev,
+        "digest": entry.digest,
+        "hash": entry.hash,
+        "salt": salt.hex(),
+    }
+    line = _encode(fields).encode()
     if len(line) > MAX_EVENT_BYTES:
         raise InvalidArgument(
             f"an event has at most {MAX_EVENT_BYTES} bytes; this one has {len(line)}",
@@ -55,10 +61,11 @@ def make_entry(
 def parse_line(line: bytes) -> dict[str, Any] | None:
     """The JSON object of *line*; None when it is not one."""
     try:
-        found = json.loads(line)
+        text = line.decode().strip(" \t\r\n")
+        found, end = _decode(text)
     except (ValueError, RecursionError):
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) and end == len(text) else None
 
 
 def is_chained(fields: Mapping[str, Any]) -> bool:
@@ -66,24 +73,54 @@ def is_chained(fields: Mapping[str, Any]) -> bool:
     return "hash" in fields and "seq" in fields and "writer" in fields
 
 
+def can_be_followed(fields: Mapping[str, Any], stream: str) -> bool:
+    """Whether the next entry of a chain may build on this line: it is of *stream* and has the fields' right types."""
+    seq, entry_hash = fields.get("seq"), fields.get("hash")
+    return (
+        fields.get("stream") == stream
+        and isinstance(fields.get("writer"), str)
+        and type(seq) is int
+        and 0 < seq < 1 << 63
+        and isinstance(entry_hash, str)
+        and len(entry_hash) == _HASH_CHARS
+        and entry_hash.isascii()
+        and entry_hash.isalnum()
+        and entry_hash.lower().strip("0123456789abcdef") == ""
+    )
+
+
 def event_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The event in a line: everything but the chain's own fields and the display time."""
-    return {name: value for name, value in fields.items() if name not in RESERVED}
+    event = dict(fields)
+    for name in RESERVED:
+        event.pop(name, None)
+    return event
+
+
+def entry_of(fields: Mapping[str, Any]) -> Entry:
+    """The entry that a line `can_be_followed` of holds."""
+    prev, digest, entry_hash, ts = (str(fields.get(name, "")) for name in ("prev", "digest", "hash", "ts"))
+    return Entry(fields["stream"], fields["writer"], fields["seq"], prev, digest, entry_hash, ts, event_of(fields))
 
 
 def recompute(fields: Mapping[str, Any], prev: bytes) -> tuple[str, str]:
     """(digest, hash) that the line's content should have after *prev*, as hex.
 
-    Raises ValueError or KeyError when a chain field is missing or malformed.
+    Raises ValueError when a chain field is missing or malformed.
     """
-    digest = event_digest(event_of(fields), bytes.fromhex(fields["salt"]))
-    entry_hash = chain_hash(fields["stream"], fields["writer"], int(fields["seq"]), prev, digest)
+    try:
+        digest = event_digest(event_of(fields), bytes.fromhex(fields["salt"]), parsed=True)
+        entry_hash = chain_hash(fields["stream"], fields["writer"], fields["seq"], prev, digest)
+    except (AttributeError, KeyError, OverflowError, TypeError) as exc:
+        raise ValueError("not a chain field") from exc
     return digest.hex(), entry_hash.hex()
 
 
 __all__ = [
     "NO_PREVIOUS",
-    "check_event",
+    "can_be_followed",
+    "check_append",
+    "entry_of",
     "event_of",
     "is_chained",
     "make_entry",

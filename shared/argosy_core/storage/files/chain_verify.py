@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from argosy_core.canonical import NO_PREVIOUS
 from argosy_core.storage.base import Finding, FindingKind, VerifyReport
+from argosy_core.storage.files.chain_days import day_files
 from argosy_core.storage.files.chain_lines import is_chained, parse_line, recompute
 from argosy_core.vault import Vault
 
 _Heads = dict[str, tuple[int, str]]
-_Name = Callable[[FindingKind, str], list[Finding]]
+_START = NO_PREVIOUS.hex()
 
 
 def verify_stream(vault: Vault, stream: str) -> VerifyReport:
@@ -19,7 +20,7 @@ def verify_stream(vault: Vault, stream: str) -> VerifyReport:
     heads: _Heads = {}
     findings: list[Finding] = []
     entries = unchained = 0
-    files = list(vault.walk(f"{stream}/log", ".jsonl"))
+    files = day_files(vault, stream)
     for info in files:
         data = vault.read_from(info.path, 0)
         lines = data.split(b"\n")
@@ -36,41 +37,40 @@ def verify_stream(vault: Vault, stream: str) -> VerifyReport:
                 unchained += 1
             else:
                 entries += 1
-                findings += _check(fields, stream, heads, f"{info.path}")
+                if (problem := _problem(fields, stream, heads)) is not None:
+                    findings.append(_finding(fields, stream, info.path, *problem))
     return VerifyReport(entries, unchained, tuple(findings))
 
 
-def _check(fields: Mapping[str, Any], stream: str, heads: _Heads, file: str) -> list[Finding]:
+def _finding(fields: Mapping[str, Any], stream: str, file: str, kind: FindingKind, detail: str) -> Finding:
+    seq = fields["seq"] if type(fields["seq"]) is int else 0
+    return Finding(kind, stream, str(fields["writer"]), seq, file, detail)
+
+
+def _problem(fields: Mapping[str, Any], stream: str, heads: _Heads) -> tuple[FindingKind, str] | None:
     writer, seq = str(fields["writer"]), fields["seq"]
-    if not isinstance(seq, int):
-        return [Finding("altered", stream, writer, 0, file, "the entry's number is not a number")]
-
-    def finding(kind: FindingKind, detail: str) -> list[Finding]:
-        return [Finding(kind, stream, writer, seq, file, detail)]
-
+    if type(seq) is not int:
+        return "altered", "the entry's number is not a number"
     if fields.get("stream") != stream:
-        return finding("moved", f"the entry belongs to the stream {fields.get('stream')!r}")
-    last_seq, last_hash = heads.get(writer, (0, ""))
+        return "moved", f"the entry belongs to the stream {fields.get('stream')!r}"
+    last_seq, last_hash = heads.get(writer, (0, _START))
     heads[writer] = (seq, str(fields["hash"]))
     if seq > last_seq + 1:
-        return finding("gap", f"entries {last_seq + 1} to {seq - 1} are not there")
+        return "gap", f"entries {last_seq + 1} to {seq - 1} are not there"
     if seq <= last_seq:
-        return finding("rewritten", f"entry {seq} stands again after entry {last_seq}")
-    return _check_hashes(fields, last_hash, finding)
+        return "rewritten", f"entry {seq} stands again after entry {last_seq}"
+    return _hash_problem(fields, last_hash)
 
 
-def _check_hashes(
-    fields: Mapping[str, Any], last_hash: str, finding: Callable[[FindingKind, str], list[Finding]]
-) -> list[Finding]:
-    prev = last_hash or NO_PREVIOUS.hex()
+def _hash_problem(fields: Mapping[str, Any], prev: str) -> tuple[FindingKind, str] | None:
     if fields.get("prev") != prev:
-        return finding("rewritten", "the entry does not follow on the one before it")
+        return "rewritten", "the entry does not follow on the one before it"
     try:
         digest, entry_hash = recompute(fields, bytes.fromhex(prev))
-    except (ValueError, KeyError, TypeError):
-        return finding("altered", "a field of the chain is missing or malformed")
-    if digest != fields["digest"]:
-        return finding("altered", "the text is not what was hashed")
+    except ValueError:
+        return "altered", "a field of the chain is missing or malformed"
+    if digest != fields.get("digest"):
+        return "altered", "the text is not what was hashed"
     if entry_hash != fields["hash"]:
-        return finding("altered", "the hash does not fit the entry")
-    return []
+        return "altered", "the hash does not fit the entry"
+    return None

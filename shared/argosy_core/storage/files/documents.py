@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from anyio import to_thread
 
+from argosy_core.names import check_path
 from argosy_core.storage.base import ANY, Content, Expect, FileInfo
 from argosy_core.vault import Vault
 
@@ -31,15 +32,21 @@ class FileDocuments:
             lambda: self._vault.replace(path, data, expect=expect, keep_version=keep_version)
         )
 
+    async def remove(self, path: str, *, expect: Expect = ANY) -> None:
+        await to_thread.run_sync(lambda: self._vault.remove(path, expect=expect))
+
     async def list(self, prefix: str, suffix: str = "", *, deep: bool = False) -> Sequence[FileInfo]:
-        read = (lambda: list(self._vault.walk(prefix, suffix))) if deep else lambda: self._vault.files(prefix, suffix)
-        return await to_thread.run_sync(read)
+        return await to_thread.run_sync(self._list_deep if deep else self._vault.files, prefix, suffix)
+
+    def _list_deep(self, prefix: str, suffix: str) -> Sequence[FileInfo]:
+        return sorted(self._vault.walk(prefix, suffix), key=lambda info: info.path)
 
     async def folders(self, prefix: str = "") -> Sequence[str]:
         return await to_thread.run_sync(self._vault.folders, prefix)
 
     async def versions(self, path: str) -> Sequence[FileInfo]:
-        folder, name = os.path.split(path)
+        *folder, name = check_path(path)
         stem, suffix = os.path.splitext(name)
-        kept = await to_thread.run_sync(self._vault.files, f"{folder}/.versions/{stem}".lstrip("/"), suffix)
-        return kept[::-1]
+        kept = await to_thread.run_sync(self._vault.files, "/".join((*folder, ".versions", stem)), suffix)
+        # Documents that differ in their suffix share a folder.
+        return [info for info in reversed(kept) if os.path.splitext(info.path)[1] == suffix]

@@ -12,11 +12,13 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock, parse_time, rfc3339
 from argosy_core.errors import Conflict, Corrupted, InvalidArgument, NotFound
 from argosy_core.ids import Ids
-from argosy_core.names import slug
+from argosy_core.names import shorten, slug
 from argosy_core.storage.base import Lease
 from argosy_core.vault import Vault
 
 FOLDER = "_fleet/leases"
+MAX_NAME_CHARS = 120
+MAX_STEM_BYTES = 120
 
 
 class FileLeases:
@@ -93,7 +95,7 @@ class FileLeases:
             return Lease(
                 name, found["holder"], found["token"], int(found["generation"]), parse_time(found["expires_at"])
             )
-        except (ValueError, KeyError, TypeError) as exc:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as exc:
             raise Corrupted(f"{_path(name)} is not a lease", hint="mend or remove the file", path=_path(name)) from exc
 
     def _write(self, lease: Lease) -> Lease:
@@ -110,7 +112,9 @@ class FileLeases:
 
 def _path(name: str) -> str:
     stem = slug(name)
-    if not stem or len(name) > 120:
-        raise InvalidArgument("a lease needs a name of 1 to 120 characters with a letter or digit in it")
+    if not stem or len(name) > MAX_NAME_CHARS:
+        raise InvalidArgument(f"a lease needs a name of 1 to {MAX_NAME_CHARS} characters with a letter or digit in it")
     # Two names with one slug must not share a lease, so a name that is not its own slug carries its bytes.
-    return f"{FOLDER}/{stem if stem == name else f'{stem[:60]}~{sha256_hex(name.encode())[:32]}'}.json"
+    if stem != name or len(stem.encode()) > MAX_STEM_BYTES:
+        stem = f"{shorten(stem, MAX_STEM_BYTES)}~{sha256_hex(name.encode('utf-8', 'surrogatepass'))[:32]}"
+    return f"{FOLDER}/{stem}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -38,9 +39,16 @@ class Ear:
     async def until(self, path: str, what: str) -> None:
         """Wait until *path* was heard; raises Broken when it is not within the bound."""
 
+        await self._wait(lambda: path in self.paths, what)
+
+    async def until_some(self, what: str) -> None:
+        """Wait until anything was heard."""
+        await self._wait(lambda: bool(self.calls), what)
+
+    async def _wait(self, is_heard: Callable[[], bool], what: str) -> None:
         def wait() -> bool:
             with self._heard:
-                return self._heard.wait_for(lambda: path in self.paths, WAIT_SECONDS)
+                return self._heard.wait_for(is_heard, WAIT_SECONDS)
 
         promise(await to_thread.run_sync(wait), f"{what} is heard within {WAIT_SECONDS:g} seconds", self.calls)
 
@@ -86,7 +94,7 @@ async def check_a_stopped_listener_hears_nothing(open_store: Open) -> None:
         stop()
         stop()
         store.bell.ring("harbor/a.md")
-        same((gone.calls, stays.paths), ([], {"harbor/a.md"}), "one hears, one does not")
+        same((len(gone.calls), stays.paths), (0, {"harbor/a.md"}), "one hears, one does not")
         stop_other()
 
 
@@ -154,9 +162,33 @@ async def check_a_persons_edit_is_heard(open_store: FolderOpener[Store]) -> None
                 (root / "harbor/memory/日本.md").unlink()
                 (root / "harbor/last.md").write_text("x")
                 await ear.until("harbor/last.md", "a file made after another was removed")
-                unheard = {path for path in ear.paths if "/." in f"/{path}"}
-                same(unheard, set(), "hidden and temporary files are not heard")
-                same(other.paths - {""}, set(), "another folder's listener hears nothing")
+                hidden_heard = [path for path in ear.paths if "/." in f"/{path}"]
+                promise(not hidden_heard, "hidden and temporary files are not heard", hidden_heard)
+                promise(other.paths == {""}, "another folder's listener hears nothing", other.paths)
+            finally:
+                await store.stop()
+
+
+async def check_folders_that_come_and_go_are_heard(open_store: FolderOpener[Store]) -> None:
+    """A folder that is moved in is heard with its files; one that is moved away or removed is heard in any case."""
+    async with open_store() as store:
+        root, outside = open_store.root, open_store.root / ".argosy/outside"
+        (outside / "deep").mkdir(parents=True)
+        (outside / "deep/a.md").write_text("x")
+        with listening(store.bell) as ear, listening(store.bell, "harbor/wiki/deep/") as below:
+            store.start()
+            try:
+                await _armed(store.bell, ear)
+                outside.rename(root / "harbor/wiki")
+                await ear.until("harbor/wiki/deep/a.md", "a file of a folder moved in")
+                ear.calls.clear()
+                below.calls.clear()
+                (root / "harbor/wiki").rename(root / "harbor/old")
+                await ear.until("harbor/old/deep/a.md", "a file of a folder with a new name")
+                await below.until_some("the folder around what is listened to going away")
+                ear.calls.clear()
+                shutil.rmtree(root / "harbor/old")
+                await ear.until("", "a folder removed")
             finally:
                 await store.stop()
 
@@ -193,5 +225,6 @@ CHECKS: tuple[Check, ...] = (
 )
 FILE_CHECKS: tuple[FileCheck, ...] = (
     check_a_persons_edit_is_heard,
+    check_folders_that_come_and_go_are_heard,
     check_watching_is_counted_and_can_begin_again,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 import anyio
@@ -104,7 +105,7 @@ async def check_many_callers_with_one_key_append_once(open_chain: Open) -> None:
         async def append(number: int) -> None:
             entries.append(await (one, two)[number % 2].append(STREAM, "w", {"n": 1}, key="k"))
 
-        await at_once([lambda n=n: append(n) for n in range(16)])
+        await at_once([partial(append, n) for n in range(16)])
         same(entries, entries[:1] * 16, "one entry for all")
         await check_whole(one, STREAM, 1)
 
@@ -135,7 +136,7 @@ async def check_an_expected_number_decides(open_chain: Open) -> None:
             except Conflict:
                 return
 
-        await at_once([lambda n=n: append(n) for n in range(8)])
+        await at_once([partial(append, n) for n in range(8)])
         same(won, [2], "one of eight wins")
         await check_whole(one, STREAM, 2)
 
@@ -153,7 +154,7 @@ async def check_many_callers_at_once_all_get_their_entry(open_chain: Open) -> No
             except InvalidArgument:
                 failed.append(number)
 
-        await at_once([lambda n=n: append(n) for n in range(64)])
+        await at_once([partial(append, n) for n in range(64)])
         same(sorted(failed), [7, 23, 39, 55], "the callers with a bad event fail")
         same({n: e.event for n, e in entries.items()}, {n: {"n": n} for n in entries}, "each has its own event")
         for writer in ("w0", "w1", "w2"):
@@ -178,10 +179,9 @@ async def check_handles_that_append_at_once_lose_nothing(open_chain: Open) -> No
         entries: list[Entry] = []
 
         async def append(chain: Chain, name: str) -> None:
-            for number in range(12):
-                entries.append(await chain.append(STREAM, "w", {"who": name, "n": number}))
+            entries.extend([await chain.append(STREAM, "w", {"who": name, "n": number}) for number in range(12)])
 
-        await at_once([lambda c=c, n=str(n): append(c, n) for n, c in enumerate((one, one, two, two, three))])
+        await at_once([partial(append, c, str(n)) for n, c in enumerate((one, one, two, two, three))])
         check_links(sorted(entries, key=lambda e: e.seq))
         await check_whole(one, STREAM, 60)
 
@@ -264,7 +264,7 @@ async def check_scanning_gives_lines_in_order(open_chain: Open) -> None:
             back = [line async for line in chain.scan(STREAM, since=since, until=until, newest_first=True)]
             same(back, lines[::-1], "newest first is the other way round")
             for line in lines:
-                event = EVENTS[(line["seq"] - 1) % 2]
+                event = EVENTS[(int(line["seq"]) - 1) % 2]
                 same({name: line[name] for name in event}, dict(event), "a line holds its event")
                 same((line["stream"], line["writer"]), (STREAM, "w"), "a line names its place")
         same([line async for line in chain.scan(OTHER_STREAM)], [], "a stream without entries has no lines")

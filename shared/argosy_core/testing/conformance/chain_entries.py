@@ -10,7 +10,7 @@ from argosy_core.testing.conformance.promises import same
 
 
 def check_links(entries: Sequence[Entry]) -> None:
-    """*entries*, one writer's of one stream from the first on, count densely and each hash follows from the one before."""
+    """*entries*, one writer's from the first on, count densely and each hash follows from the one before."""
     same([e.seq for e in entries], list(range(1, len(entries) + 1)), "numbers are dense from 1")
     prev = NO_PREVIOUS
     for entry in entries:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Protocol
 
 from argosy_core.canonical import chain_hash
@@ -81,8 +82,12 @@ async def check_a_changed_chain_field_is_named(open_chain: Open) -> None:
 async def check_a_gap_is_named(open_chain: Open) -> None:
     """When entries are taken out, verify says `gap` at the entry after them."""
     for start, end in ((0, 1), (2, 3), (1, 4)):
-        found = await _findings(open_chain, lambda lines, s=start, e=end: lines[:s] + lines[e:])
+        found = await _findings(open_chain, partial(_without, start, end))
         same(found, [("gap", STREAM, "w", end + 1)], f"the entries {start + 1} to {end} are missed")
+
+
+def _without(start: int, end: int, lines: Lines) -> Lines:
+    return lines[:start] + lines[end:]
 
 
 async def check_another_order_is_named(open_chain: Open) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -118,7 +120,7 @@ async def check_one_of_many_writers_wins(open_store: Open) -> None:
                 except (Conflict, AlreadyExists):
                     lost.append(number)
 
-            await at_once([lambda n=n: write(n) for n in range(8)])
+            await at_once([partial(write, n) for n in range(8)])
             same((len(won), len(lost)), (1, 7), "one of eight writers wins")
             same([(await two.read(path)).data], won, "the winner's content stays")
 
@@ -138,7 +140,7 @@ async def check_no_update_is_lost(open_store: Open) -> None:
                 except Conflict:
                     continue
 
-        await at_once([lambda s=s: count(s) for s in (one, two, one, two)])
+        await at_once([partial(count, store) for store in (one, two, one, two)])
         same((await one.read("harbor/count.md")).data, b"40", "forty steps are counted")
 
 
@@ -159,7 +161,7 @@ async def check_readers_see_whole_contents(open_store: Open) -> None:
                 if data not in contents:
                     torn.append(len(data))
 
-        await at_once([*(lambda d=d: write(d) for d in contents), read, read])
+        await at_once([*(partial(write, data) for data in contents), read, read])
         same(torn, [], "no torn content")
 
 
@@ -178,7 +180,7 @@ async def check_a_stamp_changes_with_the_content(open_store: Open) -> None:
     """Two contents that follow each other at once, even of one size, have different stamps."""
     async with open_store() as store:
         stamps = [(await store.write("harbor/a.md", b"%03d" % number)).stamp for number in range(50)]
-        promise(all(a != b for a, b in zip(stamps, stamps[1:], strict=False)), "each write changes the stamp", stamps)
+        promise(all(a != b for a, b in pairwise(stamps)), "each write changes the stamp", stamps)
         info = await store.info("harbor/a.md")
         same(info and info.stamp, stamps[-1], "the stamp returned is the stamp there is")
 
@@ -209,6 +211,24 @@ async def check_versions_belong_to_one_document(open_store: Open) -> None:
         for path in paths:
             kept = [(await store.read(info.path)).data.decode() for info in await store.versions(path)]
             same(kept, [f"old {path}"], f"the versions of {path}")
+
+
+async def check_removing_takes_away_what_was_expected(open_store: Open) -> None:
+    """A removed document is gone for every handle; it is removed only while its version is the expected one."""
+    async with open_store() as one, open_store() as two:
+        with refused(NotFound, what="removing what is not there"):
+            await one.remove("harbor/a.md")
+        old = await one.write("harbor/a.md", b"one")
+        new = await one.write("harbor/a.md", b"two", keep_version=True)
+        with refused(Conflict, what="removing with an older version") as caught:
+            await two.remove("harbor/a.md", expect=old.version)
+        same(caught[0].detail.get("version"), new.version, "the conflict's detail has the current version")
+        await two.remove("harbor/a.md", expect=new.version)
+        same(await one.info("harbor/a.md"), None, "a removed document is gone")
+        same([info.path for info in await one.list("harbor", deep=True)], [], "it is not listed")
+        same(len(await one.versions("harbor/a.md")), 1, "its versions stay")
+        await one.write("harbor/a.md", b"three", expect=ABSENT)
+        await two.remove("harbor/a.md")
 
 
 async def check_listing_a_folder(open_store: Open) -> None:
@@ -262,6 +282,7 @@ async def check_hostile_names_are_refused(open_store: Open) -> None:
             store.info,
             lambda path: store.read_from(path, 0),
             lambda path: store.write(path, b"x"),
+            store.remove,
             lambda path: store.write(path, b"x", expect=ABSENT, keep_version=True),
         )
         for path in HOSTILE_NAMES:
@@ -317,6 +338,7 @@ CHECKS: tuple[Check, ...] = (
     check_a_stamp_changes_with_the_content,
     check_versions_keep_what_was_there,
     check_versions_belong_to_one_document,
+    check_removing_takes_away_what_was_expected,
     check_listing_a_folder,
     check_names_of_every_script,
     check_long_names_and_deep_folders,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from argosy_core.errors import Conflict, InvalidArgument
@@ -64,7 +66,7 @@ async def check_one_of_many_gets_it(open_leases: Open) -> None:
             except Conflict:
                 return
 
-        await at_once([lambda n=n: acquire(n) for n in range(16)])
+        await at_once([partial(acquire, n) for n in range(16)])
         same(len(got), 1, "one of sixteen")
         same(await two.current("job"), got[0], "it is the current one")
 
@@ -96,7 +98,7 @@ async def check_generations_only_grow(open_leases: Open) -> None:
                     await leases.release(lease)
                 else:
                     clock.advance(31)
-    promise(all(a < b for a, b in zip(seen, seen[1:], strict=False)), "generations grow", seen)
+    promise(all(a < b for a, b in pairwise(seen)), "generations grow", seen)
 
 
 async def check_tokens_are_never_the_same(open_leases: Open) -> None:
@@ -152,7 +154,7 @@ async def check_releasing_frees_at_once(open_leases: Open) -> None:
         for lease in (
             first,
             first,
-            replace(second, token="x"),
+            replace(second, token=first.token),
             replace(second, token=""),
             replace(second, name="none"),
         ):

@@ -1,0 +1,260 @@
+"""One stream's chain from the appender's side. All of it runs in worker threads and holds the stream's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from argosy_core.canonical import NO_PREVIOUS, canonical_json
+from argosy_core.clock import Clock, rfc3339
+from argosy_core.errors import ArgosyError, Conflict, NotFound
+from argosy_core.held_file import HeldFile
+from argosy_core.ids import Ids
+from argosy_core.storage.base import Entry, FileInfo
+from argosy_core.storage.files.chain_days import day_files, day_path, log_folder
+from argosy_core.storage.files.chain_lines import can_be_followed, entry_of, make_entry, parse_line
+from argosy_core.storage.files.chain_state import CacheLost, ChainCache, StreamState
+from argosy_core.vault import Vault
+
+T = TypeVar("T")
+SAVE_EVERY = 256  # entries between two savings of the cache
+SALT_BYTES = 16
+PIECE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Append:
+    """One append and, once it was tried, its outcome."""
+
+    writer: str
+    event: Mapping[str, Any]
+    key: str | None
+    expect_seq: int | None
+    outcome: Entry | ArgosyError | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a group of appends comes to before it is written."""
+
+    moment: datetime
+    heads: dict[str, tuple[int, str]]
+    made: list[tuple[Append, Entry]]
+    lines: list[bytes]
+    keys: dict[tuple[str, str], str]
+
+
+class StreamLog:
+    """Appends to one stream, and knows its heads and keys.
+
+    With *hold* the newest file stays open between appends. Several processes may do all this on one stream at once.
+    """
+
+    def __init__(self, stream: str, vault: Vault, clock: Clock, ids: Ids, cache: ChainCache, *, hold: bool) -> None:
+        self._stream = stream
+        self._vault = vault
+        self._clock = clock
+        self._ids = ids
+        self._cache = cache
+        self._hold = hold
+        self._state: StreamState | None = None
+        self._held: HeldFile | None = None
+        self._folders: tuple[int, ...] | None = None  # when files were last made in the log's folders
+
+    def append(self, appends: Sequence[Append]) -> None:
+        """Write *appends* together and set their outcomes. Raises ArgosyError when none of them can be written."""
+        with self._vault.lock(log_folder(self._stream)):
+            self._settled(lambda state: self._append(state, appends))
+
+    def find(self, writer: str, key: str) -> Entry | None:
+        """The entry that *writer* appended under *key*."""
+        with self._vault.lock(log_folder(self._stream)):
+            return self._settled(lambda state: self._entry_of_key(state, writer, key))
+
+    def heads(self) -> dict[str, tuple[int, str]]:
+        """Number and hash of each writer's last entry."""
+        with self._vault.lock(log_folder(self._stream)):
+            return dict(self._catch_up().heads)
+
+    def save(self) -> None:
+        """Keep what was learned and close the file."""
+        with self._vault.lock(log_folder(self._stream)):
+            state, self._held = self._state, None
+            if state is not None and (state.unsaved or state.fresh_keys):
+                self._cache.save(self._stream, state)
+
+    def _settled(self, work: Callable[[StreamState], T]) -> T:
+        try:
+            return work(self._catch_up())
+        except CacheLost:
+            return work(self._catch_up())
+
+    # Appending
+
+    def _append(self, state: StreamState, appends: Sequence[Append]) -> None:
+        batch = _Batch(self._clock.now(), dict(state.heads), [], [], {})
+        for append in appends:
+            try:
+                append.outcome = self._entry_of_repeat(state, batch, append)
+                if append.outcome is None:
+                    self._add(batch, append)
+            except CacheLost:
+                raise
+            except ArgosyError as exc:
+                append.outcome = exc
+        if batch.made:
+            self._write(state, batch)
+        for append, entry in batch.made:
+            append.outcome = entry
+
+    def _add(self, batch: _Batch, append: Append) -> None:
+        seq, last = batch.heads.get(append.writer, (0, ""))
+        if append.expect_seq is not None and append.expect_seq != seq + 1:
+            raise Conflict(
+                f"the next entry of {append.writer} in {self._stream} is {seq + 1}, not {append.expect_seq}",
+                hint="read the head again",
+                seq=seq,
+            )
+        prev = bytes.fromhex(last) if last else NO_PREVIOUS
+        ts, salt = rfc3339(batch.moment), self._ids.random(SALT_BYTES)
+        entry, line = make_entry(self._stream, append.writer, seq + 1, prev, ts, append.event, salt)
+        batch.heads[append.writer] = (entry.seq, entry.hash)
+        batch.made.append((append, entry))
+        batch.lines.append(line)
+        if append.key is not None:
+            batch.keys[append.writer, append.key] = line.decode()
+
+    def _write(self, state: StreamState, batch: _Batch) -> None:
+        file = max(day_path(self._stream, batch.moment.date()), state.file)
+        data = b"".join(batch.lines)
+        state.read_to(file, self._append_to(file, data), data)
+        state.heads = batch.heads
+        state.fresh_keys |= batch.keys
+        state.unsaved += len(batch.lines)
+        if state.unsaved >= SAVE_EVERY:
+            self._cache.save(self._stream, state)
+
+    def _append_to(self, file: str, data: bytes) -> int:
+        if not self._hold:
+            return self._vault.append(file, data)
+        if self._held is None or self._held.path != file:
+            self._held = HeldFile(self._vault, file)
+        return self._held.append(data)
+
+    def _entry_of_repeat(self, state: StreamState, batch: _Batch, append: Append) -> Entry | None:
+        """The entry that was appended under this key before. Raises Conflict when it has another event."""
+        if append.key is None:
+            return None
+        made = batch.keys.get((append.writer, append.key))
+        entry = entry_of_line(made) if made else self._entry_of_key(state, append.writer, append.key)
+        if entry is None:
+            return None
+        if canonical_json(entry.event) != canonical_json(append.event):
+            raise Conflict(
+                f"the key {append.key[:80]!r} was used for another event",
+                hint="use a new key for a new event",
+                seq=entry.seq,
+            )
+        return entry
+
+    def _entry_of_key(self, state: StreamState, writer: str, key: str) -> Entry | None:
+        line = state.fresh_keys.get((writer, key))
+        if line is None and not state.anew:
+            line = self._cache.line_of_key(self._stream, writer, key)
+            if state.epoch != self._cache.epoch:
+                raise CacheLost("the log's index was made anew meanwhile", hint="try again")
+        return entry_of_line(line) if line else None
+
+    # Catching up with what others wrote
+
+    def _catch_up(self) -> StreamState:
+        state = self._state
+        if state is None or state.epoch != self._cache.epoch:
+            state, self._folders = self._cache.load(self._stream), None
+        folders, found = self._folders_of(state), self._look(state)
+        is_same_file = found is not None and folders == self._folders
+        if is_same_file and found and found.st_size == state.offset:
+            return state
+        self._state = None  # what fails below leaves nothing half learned
+        if is_same_file and found:
+            files = [FileInfo(state.file, (found.st_mtime_ns, found.st_size))]
+        else:
+            files = day_files(self._vault, self._stream, state.file)
+        if state.file and not self._continues(state, files):
+            # Not the log that was read: an older copy was put back, or an editor saved it. Start over; `verify` tells.
+            state = StreamState(self._cache.epoch, anew=True)
+            files = day_files(self._vault, self._stream)
+        if not files:
+            self._check_there()
+        for info in files:
+            self._read_on(state, info, last=info is files[-1])
+        self._state, self._folders = state, folders
+        return state
+
+    def _look(self, state: StreamState) -> os.stat_result | None:
+        """What stands where *state* was read; None when that is another file than the one held open."""
+        found = self._vault.look(state.file) if state.file else None
+        if self._held is None or (self._held.path == state.file and self._held.is_at(found)):
+            return found
+        self._held = None
+        return None
+
+    def _folders_of(self, state: StreamState) -> tuple[int, ...]:
+        """Changes when a file is made in the log: another process may have begun a newer day than our clock has."""
+        looks = [self._vault.look(path) for path in (log_folder(self._stream), state.file.rpartition("/")[0]) if path]
+        return tuple(look.st_mtime_ns if look else 0 for look in looks)
+
+    def _continues(self, state: StreamState, files: Sequence[FileInfo]) -> bool:
+        """Whether the file still is what was read of it, and more."""
+        if not files or files[0].path != state.file or files[0].stamp[1] < state.offset:
+            return False
+        tail = self._vault.read_from(state.file, state.offset - len(state.tail), len(state.tail))
+        return tail == state.tail
+
+    def _check_there(self) -> None:
+        if self._vault.look(self._stream) is None and self._stream != "_fleet":
+            raise NotFound(f"there is no agent {self._stream!r} any more", hint="agent_list shows the agents")
+
+    def _read_on(self, state: StreamState, info: FileInfo, *, last: bool) -> None:
+        offset = state.offset if info.path == state.file else 0
+        rest = b""
+        while offset + len(rest) < info.stamp[1]:
+            rest += self._vault.read_from(info.path, offset + len(rest), PIECE_BYTES)
+            whole = rest.rfind(b"\n") + 1
+            for line in rest[:whole].splitlines():
+                self._learn(state, line)
+            offset += whole
+            state.read_to(info.path, offset, rest[:whole])
+            rest = rest[whole:]
+        if rest and last:
+            self._mend_tail(state, info.path, offset, rest)
+        if state.unsaved >= SAVE_EVERY:
+            self._cache.save(self._stream, state)
+
+    def _mend_tail(self, state: StreamState, path: str, offset: int, tail: bytes) -> None:
+        if parse_line(tail) is None:
+            self._vault.cut_tail(path, offset)
+            return
+        self._vault.append(path, b"\n")  # a person's editor left the newline out
+        self._learn(state, tail)
+        state.read_to(path, offset + len(tail) + 1, tail + b"\n")
+
+    def _learn(self, state: StreamState, line: bytes) -> None:
+        state.unsaved += 1
+        fields = parse_line(line)
+        if fields is None or not can_be_followed(fields, self._stream):
+            return
+        writer, seq = fields["writer"], fields["seq"]
+        if seq >= state.heads.get(writer, (0, ""))[0]:
+            state.heads[writer] = (seq, fields["hash"])
+        if isinstance(fields.get("key"), str):
+            state.fresh_keys.setdefault((writer, fields["key"]), line.decode())
+
+
+def entry_of_line(line: str) -> Entry | None:
+    """The entry in *line*, which was learned or written as one."""
+    fields = parse_line(line.encode())
+    return entry_of(fields) if fields else None

@@ -1,0 +1,211 @@
+"""Real processes on one vault: at once, and killed in the middle of their work."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from argosy_core.clock import SystemClock
+from argosy_core.ids import SystemIds
+from argosy_core.storage.files.store import FileStore
+from argosy_core.vault import Vault
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+SOURCES = os.pathsep.join(str(Path(__file__).resolve().parents[2] / part) for part in ("shared", "servers", "host"))
+PROCESSES = 4
+APPENDS = 40
+STEPS = 15
+KILLS = 15
+LINES = 400  # of a document: enough for several writes of the kernel
+
+COMMON = """
+import json, sys
+import anyio
+from argosy_core.clock import SystemClock
+from argosy_core.errors import Conflict
+from argosy_core.ids import SystemIds
+from argosy_core.storage.files.store import FileStore
+from argosy_core.vault import Vault
+
+root, name, start = sys.argv[1], sys.argv[2], int(sys.argv[3])
+store = FileStore(Vault(root), SystemClock(), SystemIds())
+def say(**fields):
+    print(json.dumps(fields), flush=True)
+say(ready=True)
+sys.stdin.readline()
+"""
+# Two tasks append, one counts up by compare-and-swap, one appends under keys that the other processes use too.
+AT_ONCE = (
+    COMMON
+    + f"""
+async def append(task):
+    for number in range({APPENDS}):
+        entry = await store.chain.append("harbor", "w", {{"by": name, "task": task, "n": number}})
+        say(seq=entry.seq, hash=entry.hash)
+
+async def count():
+    steps = 0
+    while steps < {STEPS}:
+        old = await store.documents.read("harbor/count.md")
+        try:
+            await store.documents.write("harbor/count.md", b"%d" % (int(old.data) + 1), expect=old.version)
+            steps += 1
+        except Conflict:
+            pass
+
+async def share():
+    for number in range({STEPS}):
+        entry = await store.chain.append("harbor", "shared", {{"n": number}}, key=f"k{{number}}")
+        say(key=number, hash=entry.hash)
+
+async def main():
+    async with anyio.create_task_group() as tasks:
+        for work, *given in ((append, 1), (append, 2), (count,), (share,)):
+            tasks.start_soon(work, *given)
+
+anyio.run(main)
+store.close()
+"""
+)
+# Writes for ever, and says so only after it was acknowledged. A step that was not said is done again, under its key.
+FOR_EVER = (
+    COMMON
+    + f"""
+async def main():
+    number = start
+    while True:
+        number += 1
+        entry = await store.chain.append("harbor", name, {{"n": number}}, key=str(number))
+        text = f"{{name}} {{number}}\\n" * {LINES}
+        written = await store.documents.write(f"harbor/{{name}}.md", text.encode(), keep_version=number % 5 == 0)
+        await store.documents.write("harbor/both.md", text.encode())
+        say(n=number, seq=entry.seq, hash=entry.hash, version=written.version)
+
+anyio.run(main)
+"""
+)
+
+
+@contextmanager
+def child(script: str, *arguments: str) -> Generator[subprocess.Popen[str]]:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-W", "error", "-c", script, *arguments],
+        env={**env, "PYTHONPATH": SOURCES},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    """Let a child that is ready begin."""
+    assert process.stdout and process.stdin
+    assert json.loads(process.stdout.readline()) == {"ready": True}
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def said(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """What is left to hear of a child, without a line that its death cut off."""
+    assert process.stdout
+    return [json.loads(line) for line in process.stdout if line.endswith("\n")]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "harbor").mkdir()
+    return tmp_path
+
+
+def open_store(root: Path) -> FileStore:
+    return FileStore(Vault(root), SystemClock(), SystemIds())
+
+
+async def test_processes_that_write_at_once_lose_nothing(root: Path) -> None:
+    (root / "harbor/count.md").write_text("0")
+    with ExitStack() as stack:
+        children = [stack.enter_context(child(AT_ONCE, str(root), f"p{n}", "0")) for n in range(PROCESSES)]
+        for process in children:
+            go(process)
+        told = [line for process in children for line in said(process)]
+        assert [process.wait(30) for process in children] == [0] * PROCESSES
+
+    store = open_store(root)
+    lines = [line async for line in store.chain.scan("harbor")]
+    report = await store.chain.verify("harbor")
+    store.close()
+    entries = {line["seq"]: line for line in lines if line["writer"] == "w"}
+    assert sorted((t["seq"], t["hash"]) for t in told if "seq" in t) == [(s, e["hash"]) for s, e in entries.items()]
+    assert sorted((e["by"], e["task"], e["n"]) for e in entries.values()) == [
+        (f"p{p}", task, n) for p in range(PROCESSES) for task in (1, 2) for n in range(APPENDS)
+    ]
+    assert {(t["key"], t["hash"]) for t in told if "key" in t} == {
+        (int(line["key"][1:]), line["hash"]) for line in lines if line["writer"] == "shared"
+    }
+    assert report.findings == ()
+    assert report.entries == PROCESSES * 2 * APPENDS + STEPS
+    assert (root / "harbor/count.md").read_text() == str(PROCESSES * STEPS)
+
+
+async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(root: Path) -> None:
+    chance = random.Random(20261120)
+    done = {"ada": 0, "bob": 0}
+    acknowledged: dict[tuple[str, int], dict[str, Any]] = {}
+    for _ in range(KILLS):
+        with ExitStack() as stack:
+            children = {name: stack.enter_context(child(FOR_EVER, str(root), name, str(done[name]))) for name in done}
+            for process in children.values():
+                go(process)
+            for name, process in sorted(children.items(), key=lambda _: chance.random()):
+                assert process.stdout
+                lines = [json.loads(process.stdout.readline()) for _ in range(chance.randint(1, 8))]
+                process.kill()
+                for line in (*lines, *said(process)):
+                    acknowledged[name, line["n"]] = line
+                    done[name] = line["n"]
+        check_documents(root, done)
+
+    store = open_store(root)
+    await store.chain.append("harbor", "after", {})
+    kept = {(line["writer"], line["n"]): line async for line in store.chain.scan("harbor") if "n" in line}
+    report = await store.chain.verify("harbor")
+    for name, number in done.items():
+        # Each step is there once, though it may have been repeated after the kill; at most one more was not said.
+        seqs = [line["seq"] for (writer, _), line in kept.items() if writer == name]
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert [n for writer, n in kept if writer == name] == seqs
+        assert number <= len(seqs) <= number + 1
+    store.close()
+    assert len(acknowledged) >= 2 * KILLS
+    assert {place: line["hash"] for place, line in acknowledged.items()}.items() <= {
+        place: line["hash"] for place, line in kept.items()
+    }.items()
+    assert report.findings == ()
+    assert report.entries == len(kept) + 1
+
+
+def check_documents(root: Path, done: dict[str, int]) -> None:
+    """Every document is whole, and holds what was acknowledged last or what came after."""
+    for name, number in done.items():
+        first, _, rest = (root / f"harbor/{name}.md").read_text().partition("\n")
+        assert rest == f"{first}\n" * (LINES - 1)
+        assert int(first.removeprefix(f"{name} ")) >= number
+    both = (root / "harbor/both.md").read_text().splitlines()
+    assert both == both[:1] * LINES
+    versions = [path.read_text().splitlines() for path in (root / "harbor/.versions").glob("*/[!.]*")]
+    assert all(version == version[:1] * LINES for version in versions)

@@ -1,0 +1,32 @@
+"""Real workers in processes of their own, killed in the middle: each item is done once, or dead with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from queue_workers import fill, history_of, run_and_kill
+
+from argosy_core.testing.history import check_history
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+
+async def test_every_item_ends_once_whoever_is_killed(tmp_path: Path) -> None:
+    await kill_and_check(tmp_path, 400, kills=12, bound_seconds=90)
+
+
+async def kill_and_check(tmp_path: Path, count: int, kills: int, bound_seconds: float) -> None:
+    vault = tmp_path / "vault"
+    vault.mkdir()
+    await fill(vault, count)
+    killed = run_and_kill(vault, 4, kills, 20261120, bound_seconds)
+    ops, ends = await history_of(vault)
+    assert killed >= kills // 2
+    assert check_history(ops, ends) == []
+    states = Counter(end.state for end in ends)
+    assert states["done"] + states["dead"] == count == len(ends)
+    assert states["done"] >= count * 0.8
+    files = [path for path in (vault / "_fleet/queue").rglob("*") if path.is_file()]
+    assert len(files) == count, "each item lies in one place, and no draft is left"
