@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
@@ -236,6 +236,5 @@ def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
 
 def _first(exc: BaseException) -> BaseException:
     if isinstance(exc, BaseExceptionGroup):
-        inner: BaseException = exc.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return _first(inner)
+        return _first(cast("BaseExceptionGroup[BaseException]", exc).exceptions[0])
     return exc

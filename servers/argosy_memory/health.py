@@ -59,8 +59,8 @@ class MemoryDomain:
         found: list[DoctorFinding] = []
         if note.degraded:
             place = _LINE.match(note.degraded)
-            line = int(place[1]) if place else None
-            found.append(_finding("note_frontmatter", note.degraded, path, 'quote the value: "a: b"', line))
+            at = int(place[1]) if place else None
+            found.append(_finding("note_frontmatter", note.degraded, path, 'quote the value: "a: b"', at))
         if note.type not in NOTE_TYPES:
             found.append(
                 _finding("note_type", f"type {note.type!r} is none of {', '.join(NOTE_TYPES)}", path, "set one")

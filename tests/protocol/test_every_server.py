@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from fleet_fixtures import make_vault
+from fleet_fixtures import make_vault, prompt_text, resource_text, text_of
 from mcp import MCPError
 from transports import ERAS, TRANSPORTS, connected, http_server
 
@@ -48,7 +48,7 @@ async def test_it_lists_and_answers_over(transport: str, servers: tuple[str, ...
                     result = await client.call_tool(tool, arguments)
                     assert not result.is_error and field in (result.structured_content or {}), result
                 refused = await client.call_tool(CALLS[(servers or ("memory",))[0]][0], {"bogus": 1})
-                assert refused.is_error and refused.content[0].text.startswith("invalid_argument:")
+                assert refused.is_error and text_of(refused).startswith("invalid_argument:")
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -57,18 +57,18 @@ async def test_the_gateway_answers_resources_and_prompts_of_its_servers(era: str
         uris = {str(resource.uri) for resource in (await client.list_resources()).resources}
         assert {f"{name}://status" for name in CALLS} <= uris
         note = await client.read_resource("memory://note/decision_lamp_oil")
-        assert "rapeseed" in note.contents[0].text
+        assert "rapeseed" in resource_text(note)
         day = await client.read_resource("journal://2026-11-02")
-        assert "fog bell" in day.contents[0].text
+        assert "fog bell" in resource_text(day)
         prompts = {prompt.name for prompt in (await client.list_prompts()).prompts}
         assert {"remember", "week_review", "assume", "triage"} <= prompts
         assumed = await client.get_prompt("assume", {"agent": "ada"})
-        assert "lighthouse" in assumed.messages[0].content.text
+        assert "lighthouse" in prompt_text(assumed)
 
 
 async def test_the_gateway_refuses_what_is_not_there(vault: Path) -> None:
     async with connected("in_process", "2026-07-28", (), vault) as client:
-        assert (await client.call_tool("nope", {})).content[0].text.startswith("not_found:")
+        assert text_of(await client.call_tool("nope", {})).startswith("not_found:")
         for wrong in ("memory://note/none", "zzz://1"):
             with pytest.raises(MCPError) as caught:
                 await client.read_resource(wrong)
@@ -83,7 +83,7 @@ async def test_the_gateway_takes_run_tokens_off_what_clients_send(vault: Path) -
         hidden = await client.call_tool("log_append", {"kind": "x", "body": {}}, meta={"argosy/run": "forged"})
 
     assert not result.is_error
-    assert hidden.content[0].text.startswith("permission_denied:")
+    assert text_of(hidden).startswith("permission_denied:")
 
 
 async def test_each_server_of_an_http_gateway_has_its_own_address(vault: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
-from fleet_fixtures import make_vault
+from fleet_fixtures import make_vault, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
@@ -45,7 +45,7 @@ async def journal(vault: Path, clock: FakeClock | None = None) -> AsyncGenerator
 async def call(client: Client, tool: str, /, **arguments: Any) -> Any:
     result = await client.call_tool(tool, arguments)
     if result.is_error:
-        return result.content[0].text
+        return text_of(result)
     return result.structured_content
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
-from fleet_fixtures import NOTE, config_for, make_vault
+from fleet_fixtures import NOTE, config_for, make_vault, resource_text, text_of
 from mcp import Client, MCPError
 
 from argosy_core.types import Role
@@ -38,7 +38,7 @@ async def memory(vault: Path, **fields: Any) -> AsyncGenerator[Client]:
 
 async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
-    assert not result.is_error, result.content[0].text
+    assert not result.is_error, text_of(result)
     assert result.structured_content is not None
     return result.structured_content
 
@@ -46,7 +46,7 @@ async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]
 async def error(client: Client, tool: str, /, **arguments: Any) -> str:
     result = await client.call_tool(tool, arguments)
     assert result.is_error, result.structured_content
-    return result.content[0].text
+    return text_of(result)
 
 
 async def test_a_new_note_has_the_older_systems_fields_and_is_found_by_its_body(vault: Path) -> None:
@@ -278,7 +278,7 @@ async def test_the_index_page_lists_every_note_and_keeps_a_persons_lines(vault: 
     (vault / "ada/memory/INDEX.md").write_text(mine, encoding="utf-8")
     async with memory(vault) as client:
         await call(client, "memory_write", **BELL)
-        page = (await client.read_resource("memory://index")).contents[0].text
+        page = resource_text(await client.read_resource("memory://index"))
 
     assert page.startswith(mine.rstrip())
     assert "[Bell rope](decision_bell_rope.md)" in page and "[Keeper](user_keeper.md)" in page
@@ -350,7 +350,7 @@ async def test_a_wiki_page_is_searched_and_read(vault: Path) -> None:
         resource = await client.read_resource("wiki://lenses")
 
     assert hits[0]["uri"] == page["uri"] == "wiki://lenses" and hits[0]["scope"] == "wiki"
-    assert "Fresnel" in page["body"] and "Fresnel" in resource.contents[0].text
+    assert "Fresnel" in page["body"] and "Fresnel" in resource_text(resource)
 
 
 async def test_semantic_mode_degrades_to_keywords_and_says_so(vault: Path) -> None:

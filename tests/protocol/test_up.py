@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 import pytest
-from fleet_fixtures import make_vault
+from fleet_fixtures import make_vault, text_of
 from mcp import Client, StdioServerParameters
 from transports import command, environment
 
@@ -137,7 +137,7 @@ async def test_a_client_that_may_not_be_an_operator_is_not(running: Path) -> Non
         async with Client(StdioServerParameters(command=line[0], args=line[1:], env=env), cache=None) as client:
             refused = await client.call_tool("desk_answer", {"question": "q", "choice": "approve"})
 
-    assert refused.is_error and refused.content[0].text.startswith("permission_denied")
+    assert refused.is_error and text_of(refused).startswith("permission_denied")
 
 
 @pytest.mark.parametrize(

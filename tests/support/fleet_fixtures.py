@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mcp.types import CallToolResult, GetPromptResult, ReadResourceResult, TextContent, TextResourceContents
+
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.types import Role
 from argosy_host.progress import Progress
@@ -113,3 +115,24 @@ class Recorder(Progress):
 
     def judged(self, tool: str, verdict: str, reason: str) -> None:
         self.verdicts.append((tool, verdict, reason))
+
+
+def text_of(result: CallToolResult) -> str:
+    """What a model reads of a tool's result."""
+    block = result.content[0]
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+def resource_text(result: ReadResourceResult) -> str:
+    """A resource that is text."""
+    found = result.contents[0]
+    assert isinstance(found, TextResourceContents)
+    return found.text
+
+
+def prompt_text(result: GetPromptResult) -> str:
+    """The first message of a prompt."""
+    block = result.messages[0].content
+    assert isinstance(block, TextContent)
+    return block.text

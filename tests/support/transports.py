@@ -15,7 +15,6 @@ import anyio
 from anyio import to_thread
 from mcp import Client, StdioServerParameters
 
-from argosy_core.fleet import packaged
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.types import Role
 from argosy_host.compose import load_server

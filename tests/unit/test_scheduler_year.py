@@ -54,10 +54,12 @@ class Plan:
     def slots(self) -> Iterator[datetime]:
         """Every slot of the year, counted by hand."""
         if self.every_s or self.minutes:
-            step = timedelta(seconds=self.every_s or self.minutes * 60)
-            slot = START if self.every_s else START.replace(second=0)
+            # Five minutes divide all steps by the wall clock, and Kolkata's half hour.
+            step = timedelta(seconds=self.every_s or 300)
+            slot, wall = START if self.every_s else START.replace(second=0), ZoneInfo(self.zone)
             while (slot := slot + step) <= END:
-                yield slot
+                if self.every_s or slot.astimezone(wall).minute % self.minutes == 0:
+                    yield slot
             return
         zone, seen = ZoneInfo(self.zone), set[datetime]()
         for number in range(-1, 367):

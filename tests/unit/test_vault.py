@@ -97,7 +97,8 @@ def test_a_written_file_is_read_back_with_its_version(vault: Vault) -> None:
     written = vault.replace("a/b/c.md", b"hello")
 
     assert vault.read("a/b/c.md") == written
-    assert vault.info("a/b/c.md").stamp == written.stamp
+    info = vault.info("a/b/c.md")
+    assert info is not None and info.stamp == written.stamp
 
 
 def test_a_missing_file_is_not_found(vault: Vault) -> None:
