@@ -33,9 +33,9 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """A child's environment: the source tree on the path, no key, nothing written beside the sources."""
+    """A child's environment: the source tree on the path, and no key."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_STATE_HOME") if name in os.environ}
-    return {**kept, "PYTHONPATH": PYTHONPATH, "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    return {**kept, "PYTHONPATH": PYTHONPATH, **extra}
 
 
 @asynccontextmanager
