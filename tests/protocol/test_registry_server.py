@@ -16,6 +16,7 @@ from argosy_core.clock import SystemClock
 from argosy_core.types import Role
 from argosy_registry.server import create
 
+FLEET = ["desk", "goal", "journal", "judge", "log", "memory", "queue", "registry", "scheduler", "secrets"]
 pytestmark = pytest.mark.anyio
 
 IDENTITY = "# Harbor\n\nI keep the week of a bindery.\n\n## Operating mode\n\nThis agent is **goal-driven**.\n"
@@ -239,7 +240,7 @@ async def test_servers_of_fleet_and_vault_are_listed(bench: Bench) -> None:
     bench.write("registry.json", vault_registry(name="weather", transport="stdio", command=["uvx", "w", "--key=hush"]))
     listed = await ask(bench, "server_list")
     servers = {item["name"]: item for item in listed.fields["items"]}
-    assert list(servers) == ["desk", "goal", "journal", "judge", "log", "memory", "registry", "weather"]
+    assert list(servers) == [*FLEET, "weather"]
     assert servers["memory"]["own"] is True
     assert (servers["weather"]["own"], servers["weather"]["transport"]) == (False, "stdio")
     assert len(servers["weather"]["digest"]) == 64
@@ -250,13 +251,13 @@ async def test_servers_of_fleet_and_vault_are_listed(bench: Bench) -> None:
 async def test_servers_come_in_pages(bench: Bench) -> None:
     first = (await ask(bench, "server_list", limit=4)).fields
     rest = (await ask(bench, "server_list", limit=4, cursor=first["next_cursor"])).fields
-    assert [item["name"] for item in rest["items"]] == ["log", "memory", "registry"]
+    assert [item["name"] for item in rest["items"]] == FLEET[4:8]
 
 
 async def test_a_broken_registry_is_named_beside_the_packaged_servers(bench: Bench) -> None:
     bench.write("registry.json", "{\n  broken")
     listed = await ask(bench, "server_list")
-    assert len(listed.fields["items"]) == 7
+    assert len(listed.fields["items"]) == len(FLEET)
     assert "registry.json: line 2" in listed.fields["problems"][0]
     assert "problem: registry.json: line 2" in listed.text
 
@@ -343,7 +344,7 @@ async def test_the_doctor_names_every_broken_file(bench: Bench) -> None:
 
 async def test_the_status_counts_agents_skills_and_servers(bench: Bench) -> None:
     status = await ask(bench, "registry_status", Role.OPERATOR)
-    assert status.fields["counts"] == {"agents": 2, "skills": 2, "servers": 7}
+    assert status.fields["counts"] == {"agents": 2, "skills": 2, "servers": len(FLEET)}
 
 
 async def test_changes_are_announced_by_what_they_touch(bench: Bench) -> None:
