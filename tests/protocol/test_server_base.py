@@ -13,7 +13,7 @@ import tiny_server
 from mcp import MCPError
 from served import Bench, call
 from subscribers import client_of
-from tiny_server import AGENT_TOOLS, HIDDEN_TOOLS, HOST_TOOLS, OPERATOR_TOOLS, create
+from tiny_server import AGENT_TOOLS, ERRORS, HIDDEN_TOOLS, HOST_TOOLS, OPERATOR_TOOLS, create
 
 from argosy_core import __version__, errors
 from argosy_core.serving.identity import RUN_META, RunTokens
@@ -210,7 +210,7 @@ async def test_a_tool_that_is_not_there_is_not_found(bench: Bench) -> None:
 # Errors
 
 
-@pytest.mark.parametrize("kind", errors.ArgosyError.__subclasses__(), ids=lambda kind: kind.code)
+@pytest.mark.parametrize("kind", ERRORS.values(), ids=ERRORS)
 async def test_an_error_of_the_tree_leaves_with_code_hint_and_detail(
     bench: Bench, kind: type[errors.ArgosyError]
 ) -> None:

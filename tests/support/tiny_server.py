@@ -19,6 +19,7 @@ from argosy_core.serving.server import ArgosyServer, need_agent
 from argosy_core.serving.toolbox import ToolBox
 from argosy_core.types import ActionClass, Role
 
+ERRORS = {kind.code: kind for kind in errors.ArgosyError.__subclasses__() if kind.__module__ == errors.__name__}
 AGENT_TOOLS = {
     *("tiny_who", "tiny_say", "tiny_write", "tiny_read", "tiny_crash", "tiny_fail", "tiny_big", "tiny_print"),
     "tiny_odd",
@@ -127,8 +128,7 @@ def _tools(notes: Notes) -> ToolBox:
     @box.tool("Fail", default=True)
     async def tiny_fail(caller: WhoCalls, code: str, size: int = 0) -> Text:
         """Fail as the contract has it."""
-        kinds = {kind.code: kind for kind in errors.ArgosyError.__subclasses__()}
-        raise kinds[code](f"it is {code}" + "!" * size, hint="do something else", place="here")
+        raise ERRORS[code](f"it is {code}" + "!" * size, hint="do something else", place="here")
 
     @box.tool("Big", default=True)
     async def tiny_big(caller: WhoCalls, text_chars: int = 0, items: int = 0) -> Big:
