@@ -34,7 +34,10 @@ def test_without_a_file_the_packaged_servers_are_all_there_and_our_own() -> None
         "judge",
         "log",
         "memory",
+        "queue",
         "registry",
+        "scheduler",
+        "secrets",
     ]
     assert all(server.own and server.transport == "in_process" for server in registry.servers)
     assert registry.server("memory").env == ("ARGOSY_VAULT",)
