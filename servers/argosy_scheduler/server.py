@@ -23,7 +23,7 @@ def create(config: ServerConfig) -> ArgosyServer:
         title="Schedules",
         instructions="Work that starts by itself: at set times, when files change, when something is logged.",
     )
-    setattr(server, "workers", [partial(run, Engine(config))])  # noqa: B010 - the base does not declare it
+    server.workers = [partial(run, Engine(config))]
 
     async def agenda(agent: str) -> str:
         return await schedules.agenda(Caller(agent, config.role))

@@ -230,7 +230,7 @@ class Vault:
         try:
             self.fs.unlink(name, dir_fd=folder)
         except OSError:
-            return  # the sweep finds it
+            return  # why the write failed is what the caller must hear
 
     def remove(self, path: str, *, expect: Expect = ANY) -> None:
         """Take the file at *path* away, durably. Raises NotFound, and Conflict when *expect* is another version."""

@@ -15,6 +15,7 @@ import anyio
 from anyio import to_thread
 from mcp import Client, StdioServerParameters
 
+from argosy_core.fleet import packaged
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.types import Role
 from argosy_host.compose import load_server
@@ -63,18 +64,7 @@ async def _in_process(
     store = open_store(vault)
     role = Role.OPERATOR if "operator" in flags else Role.AGENT
     config = ServerConfig(store=store, agent="ada", role=role, profile="full" if "full" in flags else "default")
-    names = servers or (
-        "desk",
-        "goal",
-        "journal",
-        "judge",
-        "log",
-        "memory",
-        "queue",
-        "registry",
-        "scheduler",
-        "secrets",
-    )
+    names = servers or tuple(server.name for server in packaged().servers)
     parts = [load_server(name, config) for name in names]
     target: Any = parts[0] if len(parts) == 1 else Gateway(parts).server
     try:
