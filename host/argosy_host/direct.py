@@ -11,7 +11,7 @@ from anyio import to_thread
 from mcp import Client
 
 from argosy_core.serving.config import ServerConfig, open_store
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.compose import load_server
@@ -20,7 +20,7 @@ from argosy_host.session import find_agent
 
 
 @asynccontextmanager
-async def opened(vault: Path, store: str) -> AsyncGenerator[FileStore]:
+async def opened(vault: Path, store: str) -> AsyncGenerator[Store]:
     """The store of *vault*, closed at the end."""
     found = open_store(vault, store)
     try:
@@ -49,7 +49,7 @@ async def call_tool(
 
 
 async def call_in(
-    store: FileStore, server: str, tool: str, arguments: Mapping[str, Any], *, agent: str | None, role: Role
+    store: Store, server: str, tool: str, arguments: Mapping[str, Any], *, agent: str | None, role: Role
 ) -> CallOutcome:
     """The same over a store that is open already; *agent* may be None."""
     config = ServerConfig(store=store, agent=agent, role=role, profile="full")
@@ -57,10 +57,10 @@ async def call_in(
         return outcome_of(await client.call_tool(tool, dict(arguments)))
 
 
-def _agent_name(store: FileStore, agent: str | None) -> str | None:
+def _agent_name(store: Store, agent: str | None) -> str | None:
     from argosy_core.errors import InvalidArgument
 
     try:
-        return find_agent(VaultReader(store.vault), agent).name
+        return find_agent(VaultReader(store.files), agent).name
     except InvalidArgument:
         return None  # several agents and no default: a tool that needs one says so

@@ -20,7 +20,7 @@ from argosy_core.secrets.secret_store import SecretStore, open_secrets
 from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_core.views.agents import AgentView, default_agent, list_agents, load_agent
 from argosy_core.views.assembly import assemble
@@ -103,7 +103,7 @@ async def run_task(
 class Shared:
     """What a process that stays up keeps between runs."""
 
-    store: FileStore
+    store: Store
     tokens: RunTokens
     servers: Mapping[str, ArgosyServer]
 
@@ -127,7 +127,7 @@ class _Ready:
 def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, shared: Shared | None) -> _Ready:
     store = shared.store if shared else open_store(options.vault, options.store, clock=clock, ids=ids)
     try:
-        reader = VaultReader(store.vault)
+        reader = VaultReader(store.files)
         view = find_agent(reader, options.agent)
         name, provider = choose_model(options.model, view)
         _preload(provider)
@@ -146,7 +146,7 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
         secrets = open_secrets(reader, clock=clock, ids=ids)
         # Known before anything can print them: a value of the environment may come back in any answer.
         secrets.learn_environment()
-        servers = fleet_servers(reader, view, Approvals(state_folder()), store.vault.root, progress)
+        servers = fleet_servers(reader, view, Approvals(state_folder()), store.root, progress)
     except BaseException:
         if shared is None:
             store.close()

@@ -89,7 +89,7 @@ class Up:
 
     @asynccontextmanager
     async def _fleet(self, config: ServerConfig) -> AsyncGenerator[tuple[Fleet, dict[str, ArgosyServer]]]:
-        reader = VaultReader(config.store.vault)
+        reader = VaultReader(config.store.files)
         registry = await to_thread.run_sync(lambda: load_registry(reader.read("registry.json")))
         own = [server for server in registry.servers if server.own and server.transport == "in_process"]
         servers = {server.name: load_server(server.entry_point or server.name, config) for server in own}
@@ -103,7 +103,7 @@ class Up:
             url = await tasks.start(serve_health, self._options.address, self._metrics)
             facts = Facts(
                 pid=self._metrics.pid,
-                vault=str(config.store.vault.root),
+                vault=str(config.store.root),
                 store=self._options.store,
                 version=__version__,
                 started_at=rfc3339(self._clock.now()),
@@ -164,7 +164,7 @@ class Up:
 
     def _default_agent(self, config: ServerConfig) -> str | None:
         try:
-            return default_agent(VaultReader(config.store.vault))
+            return default_agent(VaultReader(config.store.files))
         except ArgosyError:
             return None
 

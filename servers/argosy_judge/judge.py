@@ -33,13 +33,13 @@ class Judge:
     """Judges for every agent of the vault. A call is one hop to a worker thread."""
 
     def __init__(self, config: ServerConfig, specialists: tuple[Specialist, ...] = ()) -> None:
-        vault = config.store.vault
+        files = config.store.files
         self._clock = config.clock
         self._ids = config.ids
-        self._vault = vault
-        self._reader = VaultReader(vault)
-        self._policies = StandingPolicies(vault, config.clock)
-        scope = ScopeRules(lambda: list_agents(self._reader), str(vault.root))
+        self._files = files
+        self._reader = VaultReader(files)
+        self._policies = StandingPolicies(files, config.clock)
+        scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))
         self._ensemble = Ensemble((Faults(), ClassRules(), MissingJudge(), scope, *specialists))
 
     async def evaluate(self, agent: str, proposal: Mapping[str, Any]) -> Judgment:
@@ -112,7 +112,7 @@ class Judge:
 
         def count() -> dict[str, int]:
             standing = self._policies.current(agent)
-            present = sum(self._vault.info(path) is not None for path in files_of(agent))
+            present = sum(self._files.info(path) is not None for path in files_of(agent))
             classified = len(standing.classification)
             faults = len(standing.gate) + len(standing.foreign)
             return {"policy_files": present, "classified_tools": classified, "faults": faults}

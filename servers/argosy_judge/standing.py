@@ -14,8 +14,8 @@ from argosy_core.policy.errors import PolicyInvalid
 from argosy_core.policy.judges_md import ResolvedPolicy, merge_floor, parse_judges, policy_version
 from argosy_core.policy.mcp_md import McpFile, parse_mcp
 from argosy_core.policy.tools_md import ToolsFile, parse_tools
+from argosy_core.storage.base import Files
 from argosy_core.types import ActionClass
-from argosy_core.vault import Vault
 from argosy_core.views.vault_reader import VaultReader
 
 JUDGES, TOOLS, MCP, REGISTRY = "judges.md", "tools.md", "mcp.md", FILE
@@ -68,9 +68,9 @@ def files_of(agent: str) -> tuple[str, ...]:
 class StandingPolicies:
     """Gives the standing of an agent; a call costs a few `stat` while nothing changed. Blocks: use it in a thread."""
 
-    def __init__(self, vault: Vault, clock: Clock) -> None:
-        self._vault = vault
-        self._reader = VaultReader(vault)
+    def __init__(self, files: Files, clock: Clock) -> None:
+        self._files = files
+        self._reader = VaultReader(files)
         self._clock = clock
         self._kept: dict[str, tuple[_Stamps, Standing]] = {}
 
@@ -89,7 +89,7 @@ class StandingPolicies:
     def _stamps(self, agent: str) -> _Stamps | None:
         """The stamps of all files; None when one is neither a plain file nor missing."""
         try:
-            return self._vault.stamps("", _FLEETS) + self._vault.stamps(agent, _AGENTS)
+            return self._files.stamps("", _FLEETS) + self._files.stamps(agent, _AGENTS)
         except ArgosyError:
             return None
 

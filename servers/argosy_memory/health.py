@@ -21,7 +21,7 @@ class MemoryDomain:
     """Counts, doctor and resource names for the server base."""
 
     def __init__(self, config: ServerConfig, notebook: Notebook) -> None:
-        self._vault = config.store.vault
+        self._files = config.store.files
         self._clock = config.clock
         self._notebook = notebook
 
@@ -37,7 +37,7 @@ class MemoryDomain:
     def _examine(self, agent: str) -> list[DoctorFinding]:
         found: list[DoctorFinding] = []
         names: set[str] = set()
-        for info in self._vault.files(f"{agent}/memory", ".md"):
+        for info in self._files.files(f"{agent}/memory", ".md"):
             name = info.path.rsplit("/", 1)[-1]
             if name not in INDEX_NAMES:
                 names.add(name)
@@ -50,7 +50,7 @@ class MemoryDomain:
 
     def _examine_note(self, path: str) -> list[DoctorFinding]:
         try:
-            note = read_note(path, self._vault.read(path).data.decode())
+            note = read_note(path, self._files.read(path).data.decode())
         except UnicodeDecodeError as exc:
             line = exc.object.count(b"\n", 0, exc.start) + 1
             return [_finding("note_text", "not UTF-8", path, "save the file as UTF-8", line)]

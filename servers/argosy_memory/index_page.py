@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from argosy_core.errors import ArgosyError, NotFound
 from argosy_core.index.documents import Entry
 from argosy_core.index.library import Library
-from argosy_core.vault import ABSENT, Vault
+from argosy_core.storage.base import ABSENT, Files
 
 BEGIN, END = "<!-- argosy:index -->", "<!-- /argosy:index -->"
 DELAY_SECONDS = 1.0  # after the first write; the promise is 2 s
@@ -84,8 +84,8 @@ def with_block(page: str, block: str, agent: str) -> str:
 class IndexPages:
     """Rebuilds the pages of agents whose notes changed, soon after, in a thread of its own."""
 
-    def __init__(self, vault: Vault, library: Library, today: Callable[[], str]) -> None:
-        self._vault = vault
+    def __init__(self, files: Files, library: Library, today: Callable[[], str]) -> None:
+        self._files = files
         self._library = library
         self._today = today
         self._waiting: set[str] = set()
@@ -120,7 +120,7 @@ class IndexPages:
         path = f"{agent}/memory/INDEX.md"
         for _ in range(TRIES):
             try:
-                old = self._vault.read(path)
+                old = self._files.read(path)
             except NotFound:
                 old = None
             page = old.data.decode("utf-8", "replace") if old else ""
@@ -131,7 +131,7 @@ class IndexPages:
             if old is not None and data == old.data:
                 return
             try:
-                self._vault.replace(path, data, expect=old.version if old else ABSENT)
+                self._files.replace(path, data, expect=old.version if old else ABSENT)
                 return
             except ArgosyError as error:
                 if error.code not in ("conflict", "already_exists"):

@@ -40,11 +40,11 @@ class Notebook:
         store = config.store
         self.library = store.shared(
             "memory.library",
-            lambda: Library(store.vault, store.bell, config.clock, SHELVES, make_document),
+            lambda: Library(store, config.clock, SHELVES, make_document),
             Library.close,
         )
         self.pages = store.shared(
-            "memory.pages", lambda: IndexPages(store.vault, self.library, self._today), IndexPages.flush
+            "memory.pages", lambda: IndexPages(store.files, self.library, self._today), IndexPages.flush
         )
         self.writer = NoteWriter(config, self._files, self.library, self.pages)
 
@@ -192,7 +192,7 @@ class Notebook:
         found: list[Candidate] = []
         for path, why in paths:
             try:
-                content = self._store.vault.read(path)
+                content = self._store.files.read(path)
             except ArgosyError:
                 continue  # a link to nothing, or a file that went away
             note = read_note(path, content.data.decode("utf-8", "replace"))

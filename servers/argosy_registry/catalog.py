@@ -34,7 +34,7 @@ class Catalog:
     """Answers for every agent of the vault. A question is one hop to a worker thread."""
 
     def __init__(self, config: ServerConfig) -> None:
-        self._reader = VaultReader(config.store.vault)
+        self._reader = VaultReader(config.store.files)
         self._clock = config.clock
 
     # Agents

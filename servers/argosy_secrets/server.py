@@ -22,7 +22,7 @@ def create(
     page_seconds: float = PAGE_SECONDS,
 ) -> ArgosyServer:
     """The secrets server for *config*; *folder* is where the encrypted file lies, by default the user's own."""
-    reader = VaultReader(config.store.vault)
+    reader = VaultReader(config.store.files)
     store = open_secrets(reader, folder, surroundings, clock=config.clock, ids=config.ids)
     keeper = Keeper(config, store)
     asking = Asking(keeper, config.ids, page_seconds)

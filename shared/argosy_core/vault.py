@@ -158,15 +158,23 @@ class Vault:
 
     # Writing
 
-    def replace(self, path: str, data: bytes, *, expect: Expect = ANY, keep_version: bool = False) -> Content:
+    def replace(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        expect: Expect = ANY,
+        keep_version: bool = False,
+        max_bytes: int = MAX_FILE_BYTES,
+    ) -> Content:
         """Put *data* at *path*, durably and at once; a reader sees the old or the new file, never part of one.
 
         *expect* is a version (`Content.version`), ABSENT or ANY. With *keep_version* the old content is first kept
         under ``.versions/<stem>/`` beside the file. Raises Conflict (with the current version in its detail),
         AlreadyExists when ABSENT was expected, TooLarge.
         """
-        if len(data) > MAX_FILE_BYTES:
-            raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {MAX_FILE_BYTES}", path=path)
+        if len(data) > max_bytes:
+            raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {max_bytes}", path=path)
         parts = check_path(path)
         parent = "/".join(parts[:-1])
         with self.lock(parent), os_errors(path), self._folder(parts[:-1], create=True) as folder:

@@ -12,15 +12,27 @@ import pytest
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.ids import SystemIds
 from argosy_core.storage.files.store import FileStore
-from argosy_core.testing.conformance import STREAMS, bell, chain, documents, item_ends, item_holds, items, leases
+from argosy_core.testing.conformance import (
+    STREAMS,
+    archive,
+    bell,
+    chain,
+    chain_reading,
+    documents,
+    item_ends,
+    item_holds,
+    items,
+    leases,
+)
 from argosy_core.vault import Vault
 
 pytestmark = pytest.mark.anyio
 SUITES: dict[str, Sequence[Callable[[Any], Awaitable[None]]]] = {
     "documents": documents.CHECKS,
-    "chain": (*chain.CHECKS, *chain.TAMPER_CHECKS, *chain.FILE_CHECKS),
+    "chain": (*chain.CHECKS, *chain_reading.CHECKS, *chain.TAMPER_CHECKS, *chain.FILE_CHECKS),
     "leases": leases.CHECKS,
     "items": (*items.CHECKS, *item_ends.CHECKS, *item_holds.CHECKS, *item_holds.FILE_CHECKS),
+    "archive": archive.CHECKS,
     "bell": (*bell.CHECKS, *bell.FILE_CHECKS),
 }
 EVERY = [
@@ -64,7 +76,7 @@ class Opened:
         # The vault's own clock is the machine's: locks are waited for by it.
         store = FileStore(Vault(self.root), clock or SystemClock(), SystemIds())
         try:
-            yield store if self._part == "bell" else getattr(store, self._part)
+            yield store if self._part in ("bell", "archive") else getattr(store, self._part)
         finally:
             store.close()
 

@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from argosy_core.errors import ArgosyError
 from argosy_core.fleet import packaged
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_core.views.agents import list_agents
 from argosy_core.views.vault_reader import VaultReader
@@ -44,7 +44,7 @@ def doctor(vault: Path, store: str, as_json: bool) -> None:
 async def examine(vault: Path, store: str) -> list[Finding]:
     """What every server's doctor and the host's own checks find."""
     async with opened(vault, store) as found:
-        agents = await to_thread.run_sync(list_agents, VaultReader(found.vault))
+        agents = await to_thread.run_sync(list_agents, VaultReader(found.files))
         findings: list[Finding] = []
         whose: list[str | None] = [*agents] or [None]
         for agent in whose:
@@ -56,7 +56,7 @@ async def examine(vault: Path, store: str) -> list[Finding]:
     return list(unique.values())
 
 
-async def _ask(store: FileStore, server: str, agent: str | None) -> list[Finding]:
+async def _ask(store: Store, server: str, agent: str | None) -> list[Finding]:
     try:
         outcome = await call_in(store, server, f"{server}_doctor", {}, agent=agent, role=Role.OPERATOR)
     except ArgosyError as error:
@@ -66,8 +66,8 @@ async def _ask(store: FileStore, server: str, agent: str | None) -> list[Finding
     return [{"server": server, "agent": agent, **finding} for finding in outcome.structured["findings"]]
 
 
-def _host_checks(store: FileStore, agents: list[str]) -> list[Finding]:
-    reader = VaultReader(store.vault)
+def _host_checks(store: Store, agents: list[str]) -> list[Finding]:
+    reader = VaultReader(store.files)
     found: list[Finding] = []
     if not agents:
         found.append(_finding("fail", "agents", "the vault holds no agent", fix="mcp-host init makes a vault with one"))
@@ -86,7 +86,7 @@ def _host_checks(store: FileStore, agents: list[str]) -> list[Finding]:
                 fix=f"mcp-host approve {server.name} turns it on",
             )
             for server in servers
-            if not Approvals(state_folder()).allows(store.vault.root, server.digest)
+            if not Approvals(state_folder()).allows(store.root, server.digest)
         ]
     return found
 

@@ -14,7 +14,7 @@ import click
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Unavailable
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_host.cli.options import json_option, print_json, store_option, vault_option
 from argosy_host.direct import call_in, opened
@@ -121,7 +121,7 @@ async def _costs(vault: Path, store: str, days: int, by: str) -> dict[str, _Sum]
     return sums
 
 
-async def _events(store: FileStore, kinds: Sequence[str], since: str | None) -> AsyncGenerator[Event]:
+async def _events(store: Store, kinds: Sequence[str], since: str | None) -> AsyncGenerator[Event]:
     """Events of these kinds, newest first, page by page."""
     cursor: str | None = None
     while True:

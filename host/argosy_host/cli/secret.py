@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import anyio
 import click
-from anyio import to_thread
 
 from argosy_core.errors import InvalidArgument, NotFound
 from argosy_core.secrets.keys import passphrase_from
@@ -19,7 +18,7 @@ from argosy_core.secrets.secret import MAX_BYTES, MIN_CHARS, Secret, check_name
 from argosy_core.secrets.secret_store import Listed, SecretStore, Surroundings, open_secrets
 from argosy_core.secrets.sources import environment
 from argosy_core.serving.config import open_store
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.base import Store
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.cli.options import json_option, print_json, vault_option
 
@@ -143,7 +142,7 @@ def _with_store(vault: Path, work: Callable[[SecretStore], _T], kind: str | None
     """What *work* makes of the secrets; then the event *kind*, when the vault is there to take it."""
     found = _vault_of(vault)
     try:
-        reader = VaultReader(found.vault) if found else None
+        reader = VaultReader(found.files) if found else None
         asked = functools.cache(_ask_passphrase)  # once, however many values are read
         result = work(open_secrets(reader, surroundings=Surroundings(ask_passphrase=asked)))
         if found and kind:
@@ -155,12 +154,11 @@ def _with_store(vault: Path, work: Callable[[SecretStore], _T], kind: str | None
             found.close()
 
 
-async def _append(store: FileStore, event: dict[str, Any]) -> None:
+async def _append(store: Store, event: dict[str, Any]) -> None:
     await store.chain.append(FLEET, "secrets", event)
-    await to_thread.run_sync(store.chain.close)
 
 
-def _vault_of(vault: Path) -> FileStore | None:
+def _vault_of(vault: Path) -> Store | None:
     try:
         return open_store(vault)
     except NotFound:

@@ -64,7 +64,7 @@ def _default_agent(store: Any) -> str | None:
     from argosy_core.views.vault_reader import VaultReader
 
     try:
-        return default_agent(VaultReader(store.vault))
+        return default_agent(VaultReader(store.files))
     except ArgosyError:
         return None  # a tool that needs one says so, with the agents there are
 

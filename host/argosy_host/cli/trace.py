@@ -32,7 +32,7 @@ def trace(run: str | None, vault: Path, store: str, as_json: bool) -> None:
 
 async def _trace(run: str | None, vault: Path, store: str) -> CallOutcome:
     async with opened(vault, store) as found:
-        agents = await to_thread.run_sync(list_agents, VaultReader(found.vault))
+        agents = await to_thread.run_sync(list_agents, VaultReader(found.files))
         wanted = run or await _newest(found, agents)
         return await call_in(
             found, "log", "log_trace", {"run": wanted}, agent=agents[0] if agents else None, role=Role.OPERATOR

@@ -16,8 +16,7 @@ from argosy_core.errors import ArgosyError, NotFound
 from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import IndexedDocument
 from argosy_core.index.sync import reconcile
-from argosy_core.storage.base import Bell
-from argosy_core.vault import Vault
+from argosy_core.storage.base import Store
 
 FILE = "index.sqlite"
 OWN_KEPT = 10_000
@@ -50,8 +49,8 @@ class _Seen:
 class Library:
     """The index of some shelves of one vault."""
 
-    def __init__(self, vault: Vault, bell: Bell, clock: Clock, shelves: Iterable[Shelf], make: MakeDocument) -> None:
-        self._vault = vault
+    def __init__(self, store: Store, clock: Clock, shelves: Iterable[Shelf], make: MakeDocument) -> None:
+        self._files = store.files
         self._clock = clock
         self._shelves = {shelf.scope: shelf for shelf in shelves}
         self._make = make
@@ -59,7 +58,7 @@ class Library:
         self._dirty: set[str] = set()
         # Stamps of own writes: the watcher reports them too, and they are in the index already.
         self._own: dict[str, tuple[int, int]] = {}
-        self._bell = bell
+        self._bell = store.bell
         self._guard = threading.Lock()
         self._waiting: dict[str, IndexedDocument] = {}
         self._wake = threading.Event()
@@ -67,8 +66,8 @@ class Library:
         self._closed = False
         self._untidy: dict[str, int] = {}
         self._filling = threading.Lock()
-        self.index = DocumentIndex(vault.state_path(FILE), clock=clock)
-        self._stop_listening = bell.listen("", self._heard)
+        self.index = DocumentIndex(store.state_path(FILE), clock=clock)
+        self._stop_listening = store.bell.listen("", self._heard)
 
     def close(self) -> None:
         """Take in what waits, stop listening and close the index. Idempotent."""
@@ -158,7 +157,7 @@ class Library:
     def _is_own(self, path: str) -> bool:
         with self._guard:
             stamp = self._own.get(path)
-        info = self._vault.info(path) if stamp else None
+        info = self._files.info(path) if stamp else None
         return info is not None and info.stamp == stamp
 
     def _shelf_of(self, rest: str) -> Shelf | None:
@@ -176,14 +175,14 @@ class Library:
         if seen and fresh and seen.generation == generation:
             return
         folder = f"{agent}/{shelf.folder}"
-        infos = self._vault.walk(folder, shelf.suffix) if shelf.deep else self._vault.files(folder, shelf.suffix)
+        infos = self._files.walk(folder, shelf.suffix) if shelf.deep else self._files.files(folder, shelf.suffix)
         listing: Mapping[str, tuple[int, int]] = {info.path: info.stamp for info in infos}
         reconcile(self.index, agent, shelf.scope, listing.items(), lambda path: self._load(agent, path))
         self._seen[agent, shelf.scope] = _Seen(self.index.generation, now)
 
     def _load(self, agent: str, path: str) -> IndexedDocument | None:
         try:
-            content = self._vault.read(path)
+            content = self._files.read(path)
         except NotFound:
             return None
         except ArgosyError:

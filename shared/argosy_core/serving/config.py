@@ -9,6 +9,7 @@ from typing import Literal
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.errors import InvalidArgument
 from argosy_core.ids import Ids, SystemIds
+from argosy_core.storage.base import Store
 from argosy_core.storage.files.store import FileStore
 from argosy_core.types import Role
 from argosy_core.vault import Vault
@@ -23,7 +24,7 @@ class ServerConfig:
     *host_key* is the public key (32 bytes, Ed25519) of the host whose run tokens are believed; None believes none.
     """
 
-    store: FileStore
+    store: Store
     agent: str | None = None
     role: Role = Role.AGENT
     profile: Profile = "default"
@@ -33,9 +34,7 @@ class ServerConfig:
     ids: Ids = field(default_factory=SystemIds)
 
 
-def open_store(
-    vault: Path | str, store: str = "files", *, clock: Clock | None = None, ids: Ids | None = None
-) -> FileStore:
+def open_store(vault: Path | str, store: str = "files", *, clock: Clock | None = None, ids: Ids | None = None) -> Store:
     """The store that *store* names, for the vault at *vault*.
 
     Raises NotFound when the vault is not there, InvalidArgument for a store this version does not have.

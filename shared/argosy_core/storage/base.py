@@ -5,10 +5,11 @@ Paths and stream names are those of the vault whatever the substrate: a vault mo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
 
 from argosy_core.storage.item import (
     ENDED_STATES,
@@ -29,7 +30,9 @@ __all__ = [
     "ANY",
     "ENDED_STATES",
     "ITEM_STATES",
+    "PIECE_BYTES",
     "WAITING_STATES",
+    "Archive",
     "Bell",
     "Chain",
     "Content",
@@ -38,6 +41,7 @@ __all__ = [
     "Expect",
     "Failure",
     "FileInfo",
+    "Files",
     "Finding",
     "Head",
     "Hold",
@@ -48,9 +52,14 @@ __all__ = [
     "Lease",
     "Leases",
     "NewItem",
+    "Piece",
     "Store",
     "VerifyReport",
 ]
+
+
+T = TypeVar("T")
+PIECE_BYTES = 8 * 1024 * 1024  # about as much of a stream is read at once
 
 
 class Documents(Protocol):
@@ -91,6 +100,32 @@ class Documents(Protocol):
 
     async def versions(self, path: str) -> Sequence[FileInfo]:
         """What earlier contents of *path* are kept, newest first."""
+        ...
+
+
+class Files(Protocol):
+    """The same documents for code that runs off the event loop: every call blocks. Errors are those of `Documents`."""
+
+    def read(self, path: str) -> Content: ...
+    def read_from(self, path: str, offset: int, max_bytes: int | None = None) -> bytes: ...
+    def info(self, path: str) -> FileInfo | None: ...
+    def replace(self, path: str, data: bytes, *, expect: Expect = ANY, keep_version: bool = False) -> Content: ...
+    def remove(self, path: str, *, expect: Expect = ANY) -> None: ...
+
+    def stamps(self, folder: str, names: Sequence[str]) -> tuple[tuple[int, int] | None, ...]:
+        """The stamp of each of *names* in *folder*, None where there is no document; cheaper than asking for each."""
+        ...
+
+    def folders(self, path: str = "") -> Sequence[str]:
+        """Names of the folders right in *path*, sorted."""
+        ...
+
+    def files(self, path: str, suffix: str = "") -> Sequence[FileInfo]:
+        """Documents right in the folder *path* whose names end in *suffix*, sorted."""
+        ...
+
+    def walk(self, path: str, suffix: str = "") -> Iterator[FileInfo]:
+        """Documents in *path* and everywhere below it, in no order."""
         ...
 
 
@@ -146,6 +181,20 @@ class VerifyReport:
         return not self.findings
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a stream as it is stored, for whoever keeps a projection of it.
+
+    *lines* are (day file, whole line without its newline), in the order they were written; *position* is where the next
+    piece begins. *is_anew* says that the position asked for is not one of this stream any more (somebody put an older
+    copy back): then the lines are from the beginning, and what was learned of the stream is to be forgotten.
+    """
+
+    lines: Sequence[tuple[str, bytes]]
+    position: str
+    is_anew: bool = False
+
+
 class Chain(Protocol):
     """Append-only hash-chained events, one chain for each (stream, writer)."""
 
@@ -183,6 +232,11 @@ class Chain(Protocol):
         self, stream: str, *, since: date | None = None, until: date | None = None, newest_first: bool = False
     ) -> AsyncIterator[Mapping[str, Any]]:
         """The lines of *stream* as they stand, days *since* to *until* inclusive, unchained lines too."""
+        ...
+
+    async def read_on(self, stream: str, position: str = "", max_bytes: int = PIECE_BYTES) -> Piece:
+        """The lines of *stream* after *position* (one of an earlier piece, ``""`` is the beginning), about *max_bytes*
+        of them; a piece without lines means that there are none yet. What is still being written is not read."""
         ...
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
@@ -332,11 +386,32 @@ class Bell(Protocol):
         ...
 
 
+class Archive(Protocol):
+    """Everything a vault holds, as the files that it is on disk: how a vault moves between substrates.
+
+    Day files of logs and items of queues are among them, byte for byte; what is rebuildable (``.argosy/``) is not.
+    """
+
+    async def paths(self) -> Sequence[str]:
+        """Every file's path, sorted."""
+        ...
+
+    async def read(self, path: str) -> bytes:
+        """The bytes of one file. Raises NotFound."""
+        ...
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Put one file, durably, into a vault that does not have it. Raises AlreadyExists, InvalidArgument."""
+        ...
+
+
 class Store(Protocol):
     """The primitives of one vault, opened together."""
 
     @property
     def documents(self) -> Documents: ...
+    @property
+    def files(self) -> Files: ...
     @property
     def chain(self) -> Chain: ...
     @property
@@ -345,6 +420,28 @@ class Store(Protocol):
     def items(self) -> Items: ...
     @property
     def bell(self) -> Bell: ...
+    @property
+    def archive(self) -> Archive: ...
+
+    @property
+    def root(self) -> Path:
+        """The local folder of the vault. Over files it is the vault itself; else it holds rebuildable state only."""
+        ...
+
+    def state_path(self, name: str) -> Path:
+        """Where rebuildable state *name* is kept on this machine."""
+        ...
+
+    def shared(self, name: str, make: Callable[[], T], close: Callable[[T], None]) -> T:
+        """The one *name* of this store, made by whoever asks first: several instances of a server keep one index.
+
+        *close* is called with it when the store closes.
+        """
+        ...
+
+    def on_close(self, closer: Callable[[], None]) -> None:
+        """Call *closer* when the store closes: what servers keep open over it ends with it."""
+        ...
 
     def start(self) -> None:
         """Begin background work (watching); counted, so that several servers may share the store."""

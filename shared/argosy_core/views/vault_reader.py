@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argosy_core.errors import NotFound
-from argosy_core.vault import Vault
+from argosy_core.storage.base import Files
 
 
 class VaultReader:
     """`Reader` over *vault*. Every call blocks: use it off the event loop."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Files) -> None:
         self._vault = vault
 
     def read(self, path: str) -> bytes | None:

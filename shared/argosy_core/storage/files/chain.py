@@ -17,12 +17,13 @@ from anyio import CancelScope, from_thread, to_thread
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.ids import Ids
-from argosy_core.storage.base import Entry, Head, VerifyReport
-from argosy_core.storage.files.chain_days import day_files
-from argosy_core.storage.files.chain_lines import check_append, parse_line
+from argosy_core.storage.base import PIECE_BYTES, Entry, Head, Piece, VerifyReport
+from argosy_core.storage.chain_days import day_files
+from argosy_core.storage.chain_lines import check_append, parse_line
+from argosy_core.storage.chain_verify import verify_stream
+from argosy_core.storage.files.chain_reading import read_piece
 from argosy_core.storage.files.chain_state import ChainCache
 from argosy_core.storage.files.chain_stream import Append, StreamLog
-from argosy_core.storage.files.chain_verify import verify_stream
 from argosy_core.vault import STATE_FOLDER, Vault
 
 FLEET = "_fleet"
@@ -196,18 +197,29 @@ class FileChain:
         found = map(parse_line, self._vault.read_from(path, 0).splitlines())
         return [fields for fields in found if fields is not None]
 
+    async def read_on(self, stream: str, position: str = "", max_bytes: int = PIECE_BYTES) -> Piece:
+        def read() -> Piece:
+            self._check_stream(stream)
+            return read_piece(self._vault, stream, position, max_bytes)
+
+        return await to_thread.run_sync(read)
+
     async def verify(self, stream: str | None = None) -> VerifyReport:
         return await to_thread.run_sync(self._verify, stream)
 
     def _verify(self, stream: str | None) -> VerifyReport:
         if stream is not None:
             self._check_stream(stream)
-        reports = [verify_stream(self._vault, name) for name in (self._streams() if stream is None else [stream])]
+        reports = [self._verify_one(name) for name in (self._streams() if stream is None else [stream])]
         return VerifyReport(
             sum(r.entries for r in reports),
             sum(r.unchained for r in reports),
             tuple(f for r in reports for f in r.findings),
         )
+
+    def _verify_one(self, stream: str) -> VerifyReport:
+        files = ((info.path, self._vault.read_from(info.path, 0)) for info in day_files(self._vault, stream))
+        return verify_stream(stream, files)
 
     def close(self) -> None:
         """Keep what was learned and close all files; they are opened again when needed. Idempotent."""

@@ -14,8 +14,8 @@ from argosy_core.errors import ArgosyError, Conflict, NotFound
 from argosy_core.held_file import HeldFile
 from argosy_core.ids import Ids
 from argosy_core.storage.base import Entry, FileInfo
-from argosy_core.storage.files.chain_days import day_files, day_path, log_folder
-from argosy_core.storage.files.chain_lines import can_be_followed, entry_of, make_entry, parse_line
+from argosy_core.storage.chain_days import day_files, day_path, log_folder
+from argosy_core.storage.chain_lines import can_be_followed, entry_of, make_entry, parse_line
 from argosy_core.storage.files.chain_state import CacheLost, ChainCache, StreamState
 from argosy_core.vault import Vault
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from argosy_core.errors import Corrupted, InvalidArgument, NotFound
 from argosy_core.storage.files.item_folders import ROOT, SUFFIX
 from argosy_core.storage.files.item_projection import Projection, statement
-from argosy_core.storage.files.item_record import read_item, unreadable
 from argosy_core.storage.item import Item, ItemState
+from argosy_core.storage.item_record import read_item, unreadable
 from argosy_core.vault import Vault
 
 PAGE_END = json.dumps([1e18, ""])

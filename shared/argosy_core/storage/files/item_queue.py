@@ -15,8 +15,8 @@ from argosy_core.ids import Ids
 from argosy_core.storage.files.item_folders import QueueFolders, Stamp
 from argosy_core.storage.files.item_order import Place, Rows
 from argosy_core.storage.files.item_projection import Projection
-from argosy_core.storage.files.item_record import read_item, text_of, unreadable
 from argosy_core.storage.item import ITEM_STATES, Item, ItemState
+from argosy_core.storage.item_record import read_item, text_of, unreadable
 from argosy_core.storage.item_rules import abandoned, expired, is_abandoned, is_expired
 from argosy_core.vault import Vault
 

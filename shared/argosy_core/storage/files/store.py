@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from anyio import CancelScope, to_thread
 
 from argosy_core.clock import Clock
 from argosy_core.ids import Ids
+from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
 from argosy_core.storage.files.chain import FileChain
 from argosy_core.storage.files.documents import FileDocuments
@@ -25,15 +27,24 @@ class FileStore:
 
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
         self.vault = vault
+        self.files = vault
         self.documents = FileDocuments(vault)
         self.chain = FileChain(vault, clock, ids)
         self.leases = FileLeases(vault, clock, ids)
         self.items = FileItems(vault, clock, ids)
         self.bell = FileBell(vault.root)
+        self.archive = FileArchive(vault)
         self._users = 0
         self._guard = threading.Lock()
         self._shared: dict[str, Any] = {}
         self._closers: list[Callable[[], None]] = []
+
+    @property
+    def root(self) -> Path:
+        return self.vault.root
+
+    def state_path(self, name: str) -> Path:
+        return self.vault.state_path(name)
 
     def start(self) -> None:
         """Watch the folder until as many `stop` calls came as there were `start` calls."""

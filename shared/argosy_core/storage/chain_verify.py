@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from argosy_core.canonical import NO_PREVIOUS
 from argosy_core.storage.base import Finding, FindingKind, VerifyReport
-from argosy_core.storage.files.chain_days import day_files
-from argosy_core.storage.files.chain_lines import is_chained, parse_line, recompute
-from argosy_core.vault import Vault
+from argosy_core.storage.chain_lines import is_chained, parse_line, recompute
 
 _Heads = dict[str, tuple[int, str]]
 _START = NO_PREVIOUS.hex()
 
 
-def verify_stream(vault: Vault, stream: str) -> VerifyReport:
-    """Every entry of *stream*: numbers dense, each hash over its content and its predecessor."""
+def verify_stream(stream: str, files: Iterable[tuple[str, bytes]]) -> VerifyReport:
+    """Every entry of *stream*, given as its day files (path, bytes) in order, oldest first: numbers dense, each hash
+    over its content and its predecessor."""
     heads: _Heads = {}
     findings: list[Finding] = []
     entries = unchained = 0
-    files = day_files(vault, stream)
-    for info in files:
-        data = vault.read_from(info.path, 0)
+    for path, data, is_last in _marked(files):
         lines = data.split(b"\n")
         torn = lines.pop()  # after the last newline: nothing, or what a crash left
-        if torn.strip() and (info is not files[-1] or parse_line(torn) is not None):
+        if torn.strip() and (not is_last or parse_line(torn) is not None):
             lines.append(torn)
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             fields = parse_line(line)
             if fields is None:
-                findings.append(Finding("altered", stream, "", 0, info.path, f"line {number} is not JSON"))
+                findings.append(Finding("altered", stream, "", 0, path, f"line {number} is not JSON"))
             elif not is_chained(fields):
                 unchained += 1
             else:
                 entries += 1
                 if (problem := _problem(fields, stream, heads)) is not None:
-                    findings.append(_finding(fields, stream, info.path, *problem))
+                    findings.append(_finding(fields, stream, path, *problem))
     return VerifyReport(entries, unchained, tuple(findings))
+
+
+def _marked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes, bool]]:
+    """Each file, and whether it is the last."""
+    before: tuple[str, bytes] | None = None
+    for file in files:
+        if before is not None:
+            yield (*before, False)
+        before = file
+    if before is not None:
+        yield (*before, True)
 
 
 def _finding(fields: Mapping[str, Any], stream: str, file: str, kind: FindingKind, detail: str) -> Finding:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from argosy_core.storage.base import FileInfo
-from argosy_core.vault import Vault
+from argosy_core.storage.base import FileInfo, Files
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _DAY = re.compile(r"(\d{4}-\d{2})/\1-\d{2}\.jsonl")
@@ -23,7 +22,13 @@ def day_path(stream: str, day: date) -> str:
     return f"{stream}/log/{name[:7]}/{name}.jsonl"
 
 
-def day_files(vault: Vault, stream: str, first: str = "") -> list[FileInfo]:
+def is_day_path(path: str) -> bool:
+    """Whether *path* is a day file of some stream's log."""
+    stream, _, rest = path.partition("/log/")
+    return bool(stream) and "/" not in stream and _DAY.fullmatch(rest) is not None
+
+
+def day_files(vault: Files, stream: str, first: str = "") -> list[FileInfo]:
     """The day files of *stream* in order, from the path *first* on."""
     folder = log_folder(stream)
     months = [name for name in vault.folders(folder) if _MONTH.fullmatch(name) and f"{folder}/{name}~" > first]
