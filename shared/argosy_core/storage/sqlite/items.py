@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError
 from argosy_core.ids import Ids
 from argosy_core.named_sql import named_statements
+from argosy_core.storage.gathering import Pending
 from argosy_core.storage.item import Item
 from argosy_core.storage.item_calls import ItemCalls
 from argosy_core.storage.item_session import ItemSession, OpenQueue
@@ -28,13 +30,17 @@ class SqliteItems(ItemCalls):
         self._database = database
 
     async def _run(self, work: Callable[[ItemSession], T]) -> T:
-        def job(t: Transaction) -> tuple[T, Sequence[Item]]:
-            session = _TransactionSession(t, self._clock, self._ids)
-            return work(session), session.settled
+        def job(t: Transaction) -> tuple[Sequence[Item], Pending[T]]:
+            session, outcome = _TransactionSession(t, self._clock, self._ids), Pending[T]()
+            try:
+                outcome.finish(work(session))
+            except ArgosyError as error:  # a call that is refused has changed nothing, but what time did is put right
+                outcome.fail(error)
+            return session.settled, outcome
 
-        result, settled = await self._database.submit(job)
+        settled, outcome = await self._database.submit(job)
         self._settled += settled
-        return result
+        return outcome.result()
 
 
 class _TransactionSession(ItemSession):
