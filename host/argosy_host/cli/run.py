@@ -58,7 +58,7 @@ def run(
         print_json(result.as_json())
     else:
         assert isinstance(watcher, Terminal)
-        watcher.close(result, vault)
+        watcher.close(result, f"--vault {vault}" if store == "files" else f"--vault {vault} --store {store}")
     sys.exit(EXIT_CODES[result.status])
 
 
@@ -108,8 +108,8 @@ class Terminal(Progress):
     def problem(self, text: str) -> None:
         self._line(f"! {text}", "yellow")
 
-    def close(self, result: RunResult, vault: Path) -> None:
-        """The answer, and the line that says how to see more."""
+    def close(self, result: RunResult, where: str) -> None:
+        """The answer, and the line that says how to see more; *where* are the options that name the vault."""
         if not (self._live and self._streamed.strip() == result.text.strip()):
             click.echo(result.text)
         else:
@@ -120,10 +120,8 @@ class Terminal(Progress):
             self._line("waiting for you; an approved call runs at the start of the next run:")
         for question in result.questions:
             answer = json.dumps({"question": question, "choice": "approve"})
-            self._line(f"  mcp-host call desk_answer '{answer}' --role operator --vault {vault}")
-        self._line(
-            f"{result.run} · {result.status} · ${result.cost_usd:.4f} · mcp-host trace {result.run} --vault {vault}"
-        )
+            self._line(f"  mcp-host call desk_answer '{answer}' --role operator {where}")
+        self._line(f"{result.run} · {result.status} · ${result.cost_usd:.4f} · mcp-host trace {result.run} {where}")
 
     def _line(self, text: str, colour: str | None = None) -> None:
         click.echo(click.style(text, fg=colour, dim=colour is None), err=True)
