@@ -18,7 +18,7 @@ from argosy_core.serving.schema import compact_output
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.serving.shaping import shape_error, shape_result
 from argosy_core.types import Caller
-from argosy_host.running.book import RunBook, book_of, inside_run
+from argosy_host.running.book import book_of, inside_run
 from argosy_host.running.contracts import PREFIX
 from argosy_host.running.desk import MAX_WAIT_SECONDS, RunDesk
 from argosy_host.running.models import RunState
@@ -76,9 +76,9 @@ class HostServer(ArgosyServer):
             await self.desk.book.leave()
 
 
-def create(config: ServerConfig, book: RunBook | None = None) -> HostServer:
-    """The host's server for *config*; runs are those of *book*, else of the store's."""
-    desk = RunDesk(config, book or book_of(config.store, config.clock, config.ids))
+def create(config: ServerConfig) -> HostServer:
+    """The host's server for *config*; its runs are those of the store's one book."""
+    desk = RunDesk(config, book_of(config.store, config.clock, config.ids))
     server = HostServer(
         "host",
         config,

@@ -29,6 +29,7 @@ from argosy_core.serving.server import ArgosyServer
 from argosy_core.types import Role
 from argosy_core.views.agents import default_agent
 from argosy_core.views.vault_reader import VaultReader
+from argosy_host.aftermath import bury, worker_name
 from argosy_host.compose import Fleet, compose, load_server
 from argosy_host.door import Door
 from argosy_host.gateway import Gateway
@@ -36,7 +37,7 @@ from argosy_host.metrics import Metrics, serve_health
 from argosy_host.queued import QueuedRuns
 from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.running.history import close_all_killed
-from argosy_host.runtime import Facts, Place, forget_facts, write_facts
+from argosy_host.runtime import Facts, Place, forget_facts, read_facts, write_facts
 from argosy_host.session import Shared
 from argosy_host.worker import Worker
 
@@ -75,6 +76,8 @@ class Up:
 
     async def run(self) -> None:
         """Be up until stopped. Raises ArgosyError when it cannot start."""
+        # Who runs this holds the lock: whoever left facts behind was killed.
+        killed = await to_thread.run_sync(read_facts, self._place)
         forget_facts(self._place)
         store = await to_thread.run_sync(
             lambda: open_store(self._options.vault, self._options.store, clock=self._clock, ids=self._ids)
@@ -83,6 +86,9 @@ class Up:
             store=store, profile="full", host_key=self._tokens.public_key, clock=self._clock, ids=self._ids
         )
         try:
+            if killed is not None and killed.mark is not None:
+                returned = await bury(store, killed.mark)
+                logger.warning("process %s was killed; %s items given back", killed.pid, returned)
             async with self._fleet(config) as (fleet, shared):
                 await self._live(config, fleet, shared)
         finally:
@@ -117,6 +123,7 @@ class Up:
                 version=__version__,
                 started_at=rfc3339(self._clock.now()),
                 http=url,
+                mark=shared.mark(),
             )
             handlers = {"stop": self._on_stop, "status": self._on_status}
             door = Door(self._place, facts, lambda hello: self._make_server(config, hello), handlers)
@@ -142,7 +149,7 @@ class Up:
         runs = QueuedRuns(self._options, shared, self._clock, self._ids)
         for number in range(self._options.workers):
             worker = Worker(
-                f"{self._metrics.pid}-{number}", lambda t, a: self._call(fleet, t, a), runs.run, self._clock
+                worker_name(shared.mark(), number), lambda t, a: self._call(fleet, t, a), runs.run, self._clock
             )
             self._metrics.work.append(worker.work)
             tasks.start_soon(self._metrics.track, worker.run, self._stop)

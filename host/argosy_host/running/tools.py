@@ -29,7 +29,10 @@ def build_tools(desk: RunDesk) -> ToolBox:
         ctx: Context[Any, Any],
         agent: Annotated[str, Field(description="The agent's name")],
         input: Annotated[str, Field(description="The task, with all the agent needs to know")],
-        key: Annotated[str | None, Field(description="The same key and task give the first run again")] = None,
+        key: Annotated[
+            str | None,
+            Field(description="The same key and task give the first run again", min_length=1, max_length=200),
+        ] = None,
         wait_s: Wait = 0.0,
     ) -> RunState:
         """Have an agent work on a task by itself. Gives the run's id; run_status tells how it goes and its answer."""
