@@ -31,10 +31,11 @@ from argosy_core.views.agents import default_agent
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.aftermath import bury, worker_name
 from argosy_host.compose import Fleet, compose, load_server
-from argosy_host.door import Door
+from argosy_host.door import Door, Handler, Prepare
 from argosy_host.gateway import Gateway
 from argosy_host.metrics import Metrics, serve_health
 from argosy_host.queued import QueuedRuns
+from argosy_host.remote_run import options_of, serve_run
 from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.running.history import close_all_killed
 from argosy_host.runtime import Facts, Place, forget_facts, read_facts, write_facts
@@ -125,7 +126,11 @@ class Up:
                 http=url,
                 mark=shared.mark(),
             )
-            handlers = {"stop": self._on_stop, "status": self._on_status}
+            handlers: dict[str, Prepare] = {
+                "stop": lambda _: self._on_stop,
+                "status": lambda _: self._on_status,
+                "run": lambda hello: self._prepare_run(hello, shared),
+            }
             door = Door(self._place, facts, lambda hello: self._make_server(config, hello), handlers)
             self._metrics.door = door
             await tasks.start(door.serve)
@@ -181,6 +186,10 @@ class Up:
             return default_agent(VaultReader(config.store.files))
         except ArgosyError:
             return None
+
+    def _prepare_run(self, hello: Mapping[str, Any], shared: Shared) -> Handler:
+        options = options_of(hello, shared)
+        return lambda _, stream, rest: serve_run(stream, rest, options, shared)
 
     async def _on_stop(self, hello: Mapping[str, Any], stream: SocketStream, rest: object) -> None:
         self.stop()

@@ -134,7 +134,7 @@ async def test_a_run_is_started_watched_and_answered(vault: Path) -> None:
 async def test_waiting_for_a_run_reports_its_steps_as_progress(vault: Path) -> None:
     told: list[str] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
         told.append(message or "")
 
     async with desk_of(vault, calls(("memory_search", {"query": "lamp"})), says("Oil.")) as desk:

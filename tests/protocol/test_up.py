@@ -133,6 +133,42 @@ async def test_a_run_that_one_client_started_is_watched_by_another_while_it_is_u
     assert "rapeseed" in (ended.structured_content or {})["text"]
 
 
+def test_a_run_from_the_terminal_is_done_by_the_running_fleet_and_shown_as_ever(running: Path) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("run", "ada", "What burns in the lamp?", "--vault", str(running))
+    done = subprocess.run([line[0], "-X", "importtime", *line[1:]], capture_output=True, text=True, timeout=60, env=env)
+    as_json = json.loads(host("run", "ada", "What burns in the lamp?", "--json", "--vault", str(running)).stdout)
+    unknown = host("run", "nobody", "x", "--vault", str(running))
+
+    assert done.returncode == 0 and "rapeseed" in done.stdout and "→ memory_search" in done.stderr
+    imported = {row.split("|")[-1].strip() for row in done.stderr.split("\n")}
+    assert not {"mcp", "pydantic", "anyio", "argosy_memory"} & imported
+    assert as_json["status"] == "ok" and as_json["citations"][0]["name"] == "decision_lamp_oil"
+    assert unknown.returncode == 1 and "not_found" in unknown.stderr and "ada" in unknown.stderr
+
+
+def test_a_terminal_that_goes_away_interrupts_its_run(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with messages_api([Silence()]) as api:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+        assert host("up", "--vault", str(vault)).returncode == 0
+        try:
+            env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"], ANTHROPIC_API_KEY="key-for-the-test")
+            terminal = subprocess.Popen(
+                command("run", "ada", "x", "--vault", str(vault), "--model", "claude-test"),
+                env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            until(lambda: bool(api.requests))
+            terminal.kill()
+            terminal.wait(10)
+            until(lambda: '"run.end"' in "".join(path.read_text() for path in (vault / "ada/log").rglob("*.jsonl")))
+        finally:
+            host("down", "--vault", str(vault))
+
+    [run] = json.loads(host("runs", "--vault", str(vault), "--json").stdout)["items"]
+    assert run["status"] == "interrupted"
+
+
 def until(come: Callable[[], bool], seconds: float = 60.0) -> None:
     """Look again and again until it has come; a bound, no wait of a fixed length."""
     clock = SystemClock()
