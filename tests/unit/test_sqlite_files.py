@@ -23,7 +23,7 @@ from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.vault import Vault
 
 DAY = "harbor/log/2025-03/2025-03-01.jsonl"
-QUIET = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PATHS = [
     "a.md",
     "m/a.md",
@@ -121,7 +121,7 @@ class Twins(RuleBasedStateMachine):
 
 
 TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestTwins.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
 
 
 LINES = st.lists(
