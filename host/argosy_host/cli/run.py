@@ -62,7 +62,7 @@ def run(
         print_json(result)
     else:
         assert isinstance(watcher, Terminal)
-        watcher.close(result, hint, vault)
+        watcher.close(result, hint, f"--vault {vault}" if store == "files" else f"--vault {vault} --store {store}")
     sys.exit(EXIT_CODES[result["status"]])
 
 
@@ -146,8 +146,8 @@ class Terminal(Progress):
     def problem(self, text: str) -> None:
         self._line(f"! {text}", "yellow")
 
-    def close(self, result: Mapping[str, Any], hint: str | None, vault: Path) -> None:
-        """The answer, and the line that says how to see more."""
+    def close(self, result: Mapping[str, Any], hint: str | None, where: str) -> None:
+        """The answer, and the line that says how to see more; *where* are the options that name the vault."""
         if not (self._live and self._streamed.strip() == result["text"].strip()):
             click.echo(result["text"])
         else:
@@ -158,10 +158,9 @@ class Terminal(Progress):
             self._line("waiting for you; an approved call runs at the start of the next run:")
         for question in result["questions"]:
             answer = json.dumps({"question": question, "choice": "approve"})
-            self._line(f"  mcp-host call desk_answer '{answer}' --role operator --vault {vault}")
+            self._line(f"  mcp-host call desk_answer '{answer}' --role operator {where}")
         self._line(
-            f"{result['run']} · {result['status']} · ${result['cost_usd']:.4f} · "
-            f"mcp-host trace {result['run']} --vault {vault}"
+            f"{result['run']} · {result['status']} · ${result['cost_usd']:.4f} · mcp-host trace {result['run']} {where}"
         )
 
     def _line(self, text: str, colour: str | None = None) -> None:

@@ -24,13 +24,14 @@ from argosy_core.storage.item import (
     NewItem,
 )
 from argosy_core.storage.items import Items
-from argosy_core.vault import ABSENT, ANY, Content, Expect, FileInfo
+from argosy_core.vault import ABSENT, ANY, STATE_FOLDER, Content, Expect, FileInfo
 
 __all__ = [
     "ABSENT",
     "ANY",
     "ENDED_STATES",
     "ITEM_STATES",
+    "LEFT_OUT",
     "PIECE_BYTES",
     "WAITING_STATES",
     "Archive",
@@ -60,6 +61,7 @@ __all__ = [
 
 
 T = TypeVar("T")
+LEFT_OUT = frozenset({STATE_FOLDER, ".git"})  # of an archive: what is rebuilt, and what another program keeps
 PIECE_BYTES = 8 * 1024 * 1024  # about as much of a stream is read at once
 
 
@@ -312,11 +314,6 @@ class Store(Protocol):
     """The primitives of one vault, opened together."""
 
     @property
-    def kind(self) -> str:
-        """The substrate's name: files, sqlite, postgresql."""
-        ...
-
-    @property
     def documents(self) -> Documents: ...
     @property
     def files(self) -> Files: ...
@@ -330,6 +327,11 @@ class Store(Protocol):
     def bell(self) -> Bell: ...
     @property
     def archive(self) -> Archive: ...
+
+    @property
+    def address(self) -> str:
+        """What `open_store` takes to open this store in another process: ``files`` or a URL."""
+        ...
 
     @property
     def root(self) -> Path:
