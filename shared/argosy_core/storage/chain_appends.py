@@ -48,22 +48,23 @@ class AppendBatch:
 
     def __init__(self, stream: str, moment: datetime, ids: Ids, known: Known) -> None:
         self.moment = moment
-        self.made: list[tuple[Append, Entry, bytes]] = []
+        self.made: list[tuple[Entry, bytes]] = []
         self.heads: dict[str, tuple[int, str]] = {}
         self.keys: dict[tuple[str, str], str] = {}
         self._stream = stream
         self._ids = ids
         self._known = known
+        self._outcomes: list[tuple[Append, Entry]] = []
 
     def add(self, append: Append) -> None:
-        """Make the entry of *append*, or finish it with the one that its key made before.
+        """Make the entry of *append*, or find the one that its key made before.
 
         Raises Conflict (another event under the key, another number than was expected), InvalidArgument.
         """
-        repeat = self._entry_of_repeat(append)
-        if repeat is not None:
-            append.finish(repeat)
-            return
+        entry = self._entry_of_repeat(append) or self._new_entry(append)
+        self._outcomes.append((append, entry))
+
+    def _new_entry(self, append: Append) -> Entry:
         seq, last = self.heads.get(append.writer) or self._known.head(append.writer)
         if append.expect_seq is not None and append.expect_seq != seq + 1:
             raise Conflict(
@@ -75,13 +76,14 @@ class AppendBatch:
         ts, salt = rfc3339(self.moment), self._ids.random(SALT_BYTES)
         entry, line = make_entry(self._stream, append.writer, seq + 1, prev, ts, append.event, salt)
         self.heads[append.writer] = (entry.seq, entry.hash)
-        self.made.append((append, entry, line))
+        self.made.append((entry, line))
         if append.key is not None:
             self.keys[append.writer, append.key] = line.decode()
+        return entry
 
     def finish(self) -> None:
         """Give every append its entry, once all are written."""
-        for append, entry, _ in self.made:
+        for append, entry in self._outcomes:
             append.finish(entry)
 
     def _entry_of_repeat(self, append: Append) -> Entry | None:

@@ -98,7 +98,7 @@ class StreamLog:
 
     def _write(self, state: StreamState, batch: AppendBatch) -> None:
         file = max(day_path(self._stream, batch.moment.date()), state.file)
-        data = b"".join(line for _, _, line in batch.made)
+        data = b"".join(line for _, line in batch.made)
         state.read_to(file, self._append_to(file, data), data)
         state.heads |= batch.heads
         state.fresh_keys |= batch.keys

@@ -13,12 +13,11 @@ from argosy_core.clock import Clock
 from argosy_core.errors import Corrupted, NotFound
 from argosy_core.ids import Ids
 from argosy_core.named_sql import named_statements
-from argosy_core.storage.files.item_folders import ROOT, SUFFIX
 from argosy_core.storage.files.item_projection import Projection
 from argosy_core.storage.files.item_queue import LockedQueue
 from argosy_core.storage.item import Item
 from argosy_core.storage.item_calls import ItemCalls
-from argosy_core.storage.item_record import read_item, unreadable
+from argosy_core.storage.item_record import ROOT, item_path, read_item, unreadable
 from argosy_core.storage.item_session import ItemSession, OpenQueue
 from argosy_core.vault import Vault
 
@@ -71,7 +70,7 @@ class _FileSession(ItemSession):
         queue, id, state = row["queue"], row["id"], row["state"]
         for _ in range(TRIES):
             try:
-                return read_item(queue, state, id, self._vault.read(f"{ROOT}/{queue}/{state}/{id}{SUFFIX}").data)
+                return read_item(queue, state, id, self._vault.read(item_path(queue, state, id)).data)
             except Corrupted as error:
                 return unreadable(queue, state, id, error.message)
             except NotFound:
