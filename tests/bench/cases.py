@@ -158,7 +158,7 @@ async def _judging(vault: Path, past: int, count: int) -> list[Row]:
     arguments = {"text": "Did the round.", "tags": ["bench"]}
     proposal = {"tool_name": "journal_append", "tool_arguments": arguments, "tool_call_id": "c1", "server": "journal"}
     async with compose(packaged().servers, config, token) as fleet, Client(echo_server, cache=None) as echo:
-        secrets = open_secrets(VaultReader(store.vault))
+        secrets = open_secrets(VaultReader(store.files))
         gate = Gate(Run(run_id, "bench", "bench", token, "offline", fleet, secrets), clock, Progress())
 
         async def call_echo(index: int) -> None:

@@ -105,6 +105,9 @@ class Terminal(Progress):
     def spent(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
         self._line(f"  {input_tokens:,} + {output_tokens:,} tokens, ${cost_usd:.4f}")
 
+    def paused(self) -> None:
+        self._line("paused", "yellow")
+
     def problem(self, text: str) -> None:
         self._line(f"! {text}", "yellow")
 
