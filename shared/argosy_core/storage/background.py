@@ -61,6 +61,10 @@ class Background:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread.start()
 
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()

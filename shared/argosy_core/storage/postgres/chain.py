@@ -21,6 +21,8 @@ from argosy_core.storage.postgres.chain_stream import (
     FILE,
     StreamTable,
     check_stream,
+    day_bytes,
+    day_path,
     entries_of,
     heads_of,
     key_hash,
@@ -95,12 +97,12 @@ class PostgresChain:
         await self._database.call(FILE, lambda session, _: check_stream(session, stream))
         first, last = since.isoformat() if since else "", until.isoformat() if until else LAST_DAY
         name, bound = ("lines_before", {"since": first}) if newest_first else ("lines_after", {"until": last})
-        day, number = (f"{last}~", 0) if newest_first else (first, 0)
+        day, start = (f"{last}~", 0) if newest_first else (first, -1)
         count = FIRST_ROWS
-        while rows := await self._rows(name, stream=stream, day=day, number=number, count=count, **bound):
+        while rows := await self._rows(name, stream=stream, day=day, start=start, count=count, **bound):
             for fields in await to_thread.run_sync(_parsed, rows):
                 yield fields
-            day, number = rows[-1]["day"], rows[-1]["number"]
+            day, start = rows[-1]["day"], rows[-1]["start"]
             count = _rows_for(rows, PIECE_BYTES)
 
     async def _rows(self, name: str, **values: Any) -> list[Row]:
@@ -127,20 +129,7 @@ class PostgresChain:
         """The stream as day files, each when it is asked for; for worker threads."""
         for row in self._database.wait(FILE, lambda session, _: session.rows("days", stream=stream)):
             day: str = row["day"]
-            yield _path(stream, day), self._database.wait(FILE, lambda session, _: day_bytes(session, stream, day))
-
-
-async def day_bytes(session: Session, stream: str, day: str) -> bytes:
-    """The file of *day*; b"" when the stream has no such day."""
-    lines: list[bytes] = []
-    number, count, is_open = 0, FIRST_ROWS, False
-    while rows := await session.rows(
-        "lines_after", stream=stream, day=day, number=number, until=day, count=count
-    ):
-        lines += [bytes(row["line"]) for row in rows]
-        number, is_open = rows[-1]["number"], rows[-1]["is_open"]
-        count = _rows_for(rows, PIECE_BYTES)
-    return b"\n".join(lines) + (b"\n" if lines and not is_open else b"")
+            yield day_path(stream, day), self._database.wait(FILE, lambda session, _: day_bytes(session, stream, day))
 
 
 async def _streams(session: Session) -> list[str]:
@@ -156,24 +145,24 @@ async def _check_learned(session: Session, stream: str) -> None:
 
 
 async def _read_on(session: Session, stream: str, position: str, max_bytes: int) -> Piece:
-    """A position is ``<epoch>:<day>:<number>:<digest of that line>``."""
+    """A position is ``<epoch>:<day>:<start>:<digest of that line>``."""
     await check_stream(session, stream)
     row = await session.row("epoch", stream=stream)
     epoch = row["epoch"] if row is not None else 0
     found = await _resume(session, stream, position, epoch)
-    day, number = found or ("", 0)
+    day, start = found or ("", -1)
     lines: list[tuple[str, bytes]] = []
     taken, count, last = 0, FIRST_ROWS, b""
     while taken < max_bytes:
-        rows = await session.rows("lines_after", stream=stream, day=day, number=number, until=LAST_DAY, count=count)
+        rows = await session.rows("lines_after", stream=stream, day=day, start=start, until=LAST_DAY, count=count)
         is_end = len(rows) < count
         if rows and rows[-1]["is_open"] and (is_end or len(rows) > 1):
             rows.pop()  # perhaps it is still being written; if others follow it comes with them
         for row in rows:
             last = bytes(row["line"])
-            lines.append((_path(stream, row["day"]), last.rstrip(b"\r")))
+            lines.append((day_path(stream, row["day"]), last.rstrip(b"\r")))
             taken += len(last) + 1
-            day, number = row["day"], row["number"]
+            day, start = row["day"], row["start"]
             if taken >= max_bytes:
                 break
         if is_end or not rows:
@@ -182,18 +171,18 @@ async def _read_on(session: Session, stream: str, position: str, max_bytes: int)
     is_anew = bool(position) and found is None
     if not lines:
         return Piece((), position if not is_anew else "", is_anew=is_anew)
-    return Piece(lines, f"{epoch}:{day}:{number}:{_digest(stream, last)}", is_anew=is_anew)
+    return Piece(lines, f"{epoch}:{day}:{start}:{_digest(stream, last)}", is_anew=is_anew)
 
 
 async def _resume(session: Session, stream: str, position: str, epoch: int) -> tuple[str, int] | None:
     parts = position.split(":")
-    if len(parts) != 4 or parts[0] != str(epoch) or not parts[2].isdecimal() or len(parts[2]) > 9:
+    if len(parts) != 4 or parts[0] != str(epoch) or not parts[2].isdecimal() or len(parts[2]) > 18:
         return None
-    _, day, number, digest = parts
+    _, day, at, digest = parts
     if "\0" in day or not day.isprintable():
         return None
-    row = await session.row("line_at", stream=stream, day=day, number=int(number))
-    return (day, int(number)) if row is not None and _digest(stream, bytes(row["line"])) == digest else None
+    row = await session.row("line_at", stream=stream, day=day, start=int(at))
+    return (day, int(at)) if row is not None and _digest(stream, bytes(row["line"])) == digest else None
 
 
 def _digest(stream: str, line: bytes) -> str:
@@ -208,11 +197,3 @@ def _rows_for(rows: Sequence[Row], want_bytes: int) -> int:
 
 def _parsed(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [fields for row in rows if (fields := parse_line(bytes(row["line"]))) is not None]
-
-
-def _path(stream: str, day: str) -> str:
-    """As `day_path`, also for names that are no days of a calendar."""
-    return f"{stream}/log/{day[:7]}/{day}.jsonl"
-
-
-

@@ -8,31 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import accumulate
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
-from argosy_core.errors import ArgosyError, NotFound
+from argosy_core.errors import AlreadyExists, ArgosyError, NotFound
 from argosy_core.ids import Ids
 from argosy_core.names import is_sound
-from argosy_core.storage.base import Entry
+from argosy_core.storage.base import PIECE_BYTES, Entry
 from argosy_core.storage.chain_appends import Append, AppendBatch, entry_of_line
+from argosy_core.storage.chain_days import log_folder
 from argosy_core.storage.chain_lines import MAX_WRITER_CHARS, can_be_followed, parse_line
-from argosy_core.storage.postgres.database import Database, Session
+from argosy_core.storage.postgres.database import Database, Session, time_ns
 
 FILE = "chain.sql"
 FLEET = "_fleet"
 LEARNED_AT_ONCE = 2000
+PUT_AT_ONCE = 1000
+MAX_OFFSET = 1 << 62
 _KEY_HASH_BYTES = 16
 
 
 @dataclass(slots=True)
 class Known:
-    """What is stored of a stream, as of *revision*."""
+    """What is stored of a stream, as of *revision*: *size* bytes in its last day."""
 
     revision: int
     day: str
-    number: int
+    size: int
     heads: dict[str, tuple[int, str]]
     entries: Mapping[bytes, Entry] = field(default_factory=dict[bytes, Entry])
 
@@ -49,7 +52,7 @@ class _Try:
 
     batch: AppendBatch
     day: str
-    number: int
+    start: int
 
 
 class StreamTable:
@@ -94,7 +97,8 @@ class StreamTable:
                 except ArgosyError as error:
                     append.fail(error)
             if batch.made:
-                await session.rows("close", stream=self._stream, day=_day_of(batch, known))
+                day = _day_of(batch, known)
+                await session.rows("close", stream=self._stream, day=day, path=day_path(self._stream, day))
                 await self._put(session, batch, known, tries)
         self._learn_made(batch, known)
 
@@ -120,35 +124,41 @@ class StreamTable:
 
     async def _put(self, session: Session, batch: AppendBatch, known: Known, tries: list[_Try]) -> bool:
         day = _day_of(batch, known)
-        number = known.number if day == known.day else 0
-        tries.append(_Try(batch, day, number + 1))
-        keys = [key_hash(append.writer, append.key) if append.key is not None else None for append, _, _ in batch.made]
+        path = day_path(self._stream, day)
+        lines = [line for _, line in batch.made]
+        starts = list(accumulate(map(len, lines), initial=known.size if day == known.day else 0))
+        entries = [entry for entry, _ in batch.made]
+        keys = [key_hash(e.writer, e.event["key"]) if "key" in e.event else None for e in entries]
+        tries.append(_Try(batch, day, starts[0]))
         rows = await session.rows(
             "append",
             stream=self._stream,
             revision=known.revision,
             known_keys=[key for key in keys if key is not None],
             day=day,
-            number=number,
-            lines=[line.rstrip(b"\n") for _, _, line in batch.made],
-            writers=[writer_bytes(entry.writer) for _, entry, _ in batch.made],
-            seqs=[entry.seq for _, entry, _ in batch.made],
-            hashes=[entry.hash for _, entry, _ in batch.made],
+            path=path,
+            folder=path.rpartition("/")[0],
+            now_ns=time_ns(batch.moment),
+            size=sum(map(len, lines)),
+            starts=starts[:-1],
+            lines=[line[:-1] for line in lines],
+            writers=[writer_bytes(entry.writer) for entry in entries],
+            seqs=[entry.seq for entry in entries],
+            hashes=[entry.hash for entry in entries],
             keys=keys,
         )
         return bool(rows)
 
     def _learn_made(self, batch: AppendBatch, known: Known) -> None:
         day = _day_of(batch, known)
-        number = known.number if day == known.day else 0
-        heads = known.heads | batch.heads
+        size = (known.size if day == known.day else 0) + sum(len(line) for _, line in batch.made)
         if batch.made:
-            self._known = Known(known.revision + 1, day, number + len(batch.made), heads)
+            self._known = Known(known.revision + 1, day, size, known.heads | batch.heads)
         batch.finish()
 
     async def _is_there(self, session: Session, last: _Try) -> bool:
-        _, entry, _ = last.batch.made[0]
-        place = {"stream": self._stream, "day": last.day, "number": last.number}
+        entry, _ = last.batch.made[0]
+        place = {"stream": self._stream, "day": last.day, "start": last.start}
         return await session.row("is_there", **place, hash=entry.hash) is not None
 
     # Knowing
@@ -159,9 +169,9 @@ class StreamTable:
         await learn_lines(session, self._stream)
         last = await session.row("last", stream=self._stream)
         entries = await entries_of(session, self._stream, keys) if keys else {}
-        day, number = (last["day"], last["number"]) if last is not None else ("", 0)
+        day, size = (last["day"], last["stop"]) if last is not None else ("", 0)
         assert turn is not None
-        return Known(turn["revision"], day, number, await heads_of(session, self._stream), entries)
+        return Known(turn["revision"], day, size, await heads_of(session, self._stream), entries)
 
 
 async def check_stream(session: Session, stream: str) -> None:
@@ -188,7 +198,7 @@ async def learn_lines(session: Session, stream: str) -> None:
             "learn",
             stream=stream,
             days=[row["day"] for row in new],
-            numbers=[row["number"] for row in new],
+            starts=[row["start"] for row in new],
             writers=[each[0] for each in found],
             seqs=[each[1] for each in found],
             hashes=[each[2] for each in found],
@@ -221,6 +231,51 @@ async def entries_of(session: Session, stream: str, keys: Sequence[bytes]) -> di
     return found
 
 
+async def day_bytes(session: Session, stream: str, day: str, offset: int = 0, count: int | None = None) -> bytes:
+    """The file of *day* from *offset*, or *count* bytes of it; b"" when the stream has no such day."""
+    pieces: list[bytes] = []
+    start, stop = offset, offset + count if count is not None else MAX_OFFSET
+    while start < stop:
+        rows = await session.rows("bytes_of_day", stream=stream, day=day, start=start, stop=min(stop, start + PIECE_BYTES))
+        data = b"".join(bytes(row["line"]) + (b"" if row["is_open"] else b"\n") for row in rows)
+        data = data[start - rows[0]["start"] :] if rows else b""
+        if not data:
+            break
+        pieces.append(data[: stop - start])
+        start += len(data)
+    return b"".join(pieces)
+
+
+def day_path(stream: str, day: str) -> str:
+    """The file of *day*, which may be no day of a calendar: such files are put in too."""
+    return f"{log_folder(stream)}/{day[:7]}/{day}.jsonl"
+
+
+def stream_and_day(path: str) -> tuple[str, str]:
+    """What `day_path` made *path* of."""
+    return path.partition("/")[0], path.rpartition("/")[2].removesuffix(".jsonl")
+
+
+async def put_day(session: Session, path: str, data: bytes, now_ns: int) -> None:
+    """Put the day file *path* in, which is not there, whatever lines it has. Raises AlreadyExists."""
+    stream, day = stream_and_day(path)
+    async with session.transaction():
+        await session.row("turn", stream=stream)
+        place = {"path": path, "folder": path.rpartition("/")[0], "now_ns": now_ns, "size": len(data)}
+        if await session.row("new_day", **place) is None:
+            raise AlreadyExists(f"{path} exists", hint="logs are only appended to", path=path)
+        last = await session.row("last", stream=stream)
+        await session.rows("turn_over", stream=stream, step=int(last is not None and day < last["day"]))
+        lines = data.split(b"\n")
+        starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        count = len(lines) if lines[-1] else len(lines) - 1
+        for first in range(0, count, PUT_AT_ONCE):
+            piece = slice(first, min(first + PUT_AT_ONCE, count))
+            open_lines = [number == len(lines) - 1 for number in range(count)[piece]]
+            values = {"starts": starts[piece], "lines": lines[piece], "open": open_lines}
+            await session.rows("put_lines", stream=stream, day=day, **values)
+
+
 def key_hash(writer: str, key: str) -> bytes:
     """What a key is found by: keys are longer than what an index holds."""
     named: bytes = f"{writer}\0{key}".encode("utf-8", "surrogatepass")
@@ -231,5 +286,5 @@ def writer_bytes(writer: str) -> bytes:
     return writer.encode("utf-8", "surrogatepass")
 
 
-def _day_of(batch: Any, known: Known) -> str:
+def _day_of(batch: AppendBatch, known: Known) -> str:
     return max(batch.moment.date().isoformat(), known.day)

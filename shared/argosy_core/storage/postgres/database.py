@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from argosy_core.errors import ArgosyError, InvalidArgument
@@ -27,6 +28,7 @@ COMMAND_SECONDS = 60.0
 WAIT_SECONDS = 180.0  # all tries together, for callers that block
 CLOSE_SECONDS = 5.0
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6, 1.6)  # seconds between tries
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = Any
 """Fields of a row, by name."""
 
@@ -45,6 +47,10 @@ class Session:
     def __init__(self, connection: Connection, file: str) -> None:
         self._connection = connection
         self._statements = numbered_statements(PACKAGE, file)
+
+    def of(self, file: str) -> Session:
+        """The same connection with the statements of *file*."""
+        return Session(self._connection, file)
 
     async def rows(self, name: str, /, **values: Any) -> list[Row]:
         """The rows that statement *name* gives."""
@@ -159,6 +165,11 @@ class Database:
         except (TimeoutError, Exception):
             with suppress(Exception):
                 pool.terminate()
+
+
+def time_ns(moment: datetime) -> int:
+    """*moment* in nanoseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 async def _keep_as_it_is(connection: Connection) -> None:

@@ -6,14 +6,21 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
+from anyio import to_thread
+
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.content import check_expected
-from argosy_core.errors import Conflict, InvalidArgument, NotFound, TooLarge
+from argosy_core.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, TooLarge
 from argosy_core.ids import Ids
 from argosy_core.names import check_path
 from argosy_core.storage.base import ABSENT, ANY, Content, Expect, FileInfo
-from argosy_core.storage.postgres.database import Database, Row, Session
+from argosy_core.storage.chain_days import is_day_path
+from argosy_core.storage.item_record import place_of_path
+from argosy_core.storage.kept_versions import versions_of
+from argosy_core.storage.postgres.chain_stream import FILE as LINES
+from argosy_core.storage.postgres.chain_stream import day_bytes, stream_and_day
+from argosy_core.storage.postgres.database import Database, Row, Session, time_ns
 from argosy_core.vault import MAX_FILE_BYTES
 
 T = TypeVar("T")
@@ -29,10 +36,12 @@ class DocumentTable:
         self._clock = clock
         self._ids = ids
 
-    def read(self, path: str) -> Work[Content]:
+    def read(self, path: str, max_bytes: int = MAX_FILE_BYTES) -> Work[Content]:
         check_path(path)
 
         async def read(session: Session, _: bool) -> Content:
+            if is_day_path(path):
+                return await _day(session, path, max_bytes)
             found = _content(path, await session.row("document", path=path))
             if found is None:
                 raise NotFound(f"there is no {path}", path=path)
@@ -45,6 +54,8 @@ class DocumentTable:
         count = min(max_bytes if max_bytes is not None else 1 << 30, 1 << 30)
 
         async def read(session: Session, _: bool) -> bytes:
+            if is_day_path(path):
+                return await day_bytes(session.of(LINES), *stream_and_day(path), offset, max_bytes)
             row = await session.row("piece", path=path, start=offset + 1, count=count)
             return bytes(row["data"]) if row is not None else b""
 
@@ -64,6 +75,7 @@ class DocumentTable:
     ) -> Work[Content]:
         if len(data) > max_bytes:
             raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {max_bytes}", path=path)
+        _check_kind(path)
         fields = self._fields(path, data)
 
         async def write(session: Session, again: bool) -> Content:
@@ -86,14 +98,14 @@ class DocumentTable:
             "folder": "/".join(parts[:-1]),
             "is_hidden": _is_hidden(parts),
             "version": sha256_hex(data),
-            "now_ns": int(self._clock.now().timestamp() * 1_000_000) * 1000,
+            "now_ns": time_ns(self._clock.now()),
             "size": len(data),
             "write_id": self._ids.random(16),
             "data": data,
         }
 
     async def _written_before(self, session: Session, path: str, data: bytes, write_id: object) -> Content | None:
-        row = await session.row("stamp", path=path)
+        row = await session.row("written", path=path)
         if row is None or row["write_id"] != write_id:
             return None
         return Content(path, data, row["version"], (row["mtime_ns"], row["size"]))
@@ -143,6 +155,7 @@ class DocumentTable:
 
     def remove(self, path: str, expect: Expect) -> Work[None]:
         check_path(path)
+        _check_kind(path)
 
         async def remove(session: Session, again: bool) -> None:
             if isinstance(expect, str):
@@ -186,10 +199,7 @@ class DocumentTable:
         first, last, start = _range(folder)
 
         async def look(session: Session, _: bool) -> list[str]:
-            names = {row["name"] for row in await session.rows("folders", first=first, last=last, start=start)}
-            if not folder:
-                names |= {row["stream"] for row in await session.rows("streams")}
-            return sorted(names)
+            return sorted(r["name"] for r in await session.rows("folders", first=first, last=last, start=start))
 
         return look
 
@@ -205,20 +215,26 @@ class DocumentTable:
 
         return look
 
-    def versions(self, path: str) -> Work[list[FileInfo]]:
-        *folder, name = check_path(path)
-        stem, suffix = os.path.splitext(name)
-        look = self.files("/".join((*folder, ".versions", stem)), suffix)
-
-        async def newest_first(session: Session, again: bool) -> list[FileInfo]:
-            kept = await look(session, again)
-            # Documents that differ in their suffix share a folder.
-            return [info for info in reversed(kept) if os.path.splitext(info.path)[1] == suffix]
-
-        return newest_first
-
 
 Work = Callable[[Session, bool], Awaitable[T]]
+
+
+async def _day(session: Session, path: str, max_bytes: int) -> Content:
+    """The day of a log as a document. Raises NotFound, TooLarge."""
+    row = await session.row("stamp", path=path)
+    if row is None:
+        raise NotFound(f"there is no {path}", path=path)
+    if row["size"] > max_bytes:
+        raise TooLarge(f"{path} has {row['size']} bytes; the limit is {max_bytes}", path=path)
+    data = await day_bytes(session.of(LINES), *stream_and_day(path), 0, row["size"])
+    return Content(path, data, sha256_hex(data), (row["mtime_ns"], row["size"]))
+
+
+def _check_kind(path: str) -> None:
+    if is_day_path(path):
+        raise PermissionDenied(f"{path} is part of a log", hint="logs are only appended to: log_append", path=path)
+    if place_of_path(path) is not None:
+        raise PermissionDenied(f"{path} is an item of a queue", hint="queue_enqueue makes one", path=path)
 
 
 async def _write_once(session: Session, path: str, expect: Expect, fields: dict[str, object]) -> int:
@@ -260,9 +276,10 @@ def _range(folder: str) -> tuple[str, str, int]:
 class PostgresDocuments:
     """`Documents` over a database."""
 
-    def __init__(self, database: Database, table: DocumentTable) -> None:
+    def __init__(self, database: Database, table: DocumentTable, files: PostgresFiles) -> None:
         self._database = database
         self._table = table
+        self._files = files
 
     async def read(self, path: str) -> Content:
         return await self._database.call(FILE, self._table.read(path))
@@ -287,7 +304,7 @@ class PostgresDocuments:
         return await self._database.call(FILE, self._table.folders(prefix))
 
     async def versions(self, path: str) -> Sequence[FileInfo]:
-        return await self._database.call(FILE, self._table.versions(path))
+        return await to_thread.run_sync(versions_of, self._files, path)
 
 
 class PostgresFiles:

@@ -5,6 +5,8 @@ SELECT version, mtime_ns, size, write_id, data FROM documents WHERE path = :path
 -- name: hold
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || :path::text, 0));
 -- name: stamp
+SELECT mtime_ns, size FROM files WHERE path = :path;
+-- name: written
 SELECT mtime_ns, size, version, write_id FROM documents WHERE path = :path;
 -- name: piece
 SELECT substring(data FROM :start::integer FOR :count::integer) AS data FROM documents WHERE path = :path;
@@ -27,42 +29,35 @@ DELETE FROM documents WHERE path = :path RETURNING 1;
 -- name: drop_version
 DELETE FROM documents WHERE path = :path AND version = :expected RETURNING 1;
 -- name: in_folder
-SELECT path, mtime_ns, size FROM documents
+SELECT path, mtime_ns, size FROM files
 WHERE folder = :folder AND substr(path, :start::integer, 1) <> '.' AND right(path, length(:suffix)) = :suffix
 ORDER BY path;
 -- name: stamps
-SELECT path, mtime_ns, size FROM documents WHERE path = ANY(:paths::text[]);
+SELECT path, mtime_ns, size FROM files WHERE path = ANY(:paths::text[]);
 -- name: below
-SELECT path, mtime_ns, size FROM documents
+SELECT path, mtime_ns, size FROM files
 WHERE path >= :first AND path < :last AND NOT is_hidden AND right(path, length(:suffix)) = :suffix
 ORDER BY path;
 -- name: below_hidden
-SELECT path, mtime_ns, size FROM documents
+SELECT path, mtime_ns, size FROM files
 WHERE path >= :first AND path < :last AND strpos('/' || substr(path, :start::integer), '/.') = 0
     AND right(path, length(:suffix)) = :suffix
 ORDER BY path;
 -- name: folders
 WITH RECURSIVE found (folder) AS (
-    (SELECT folder FROM documents WHERE folder >= :first AND folder < :last ORDER BY folder LIMIT 1)
+    (SELECT folder FROM files WHERE folder >= :first AND folder < :last ORDER BY folder LIMIT 1)
     UNION ALL
     -- the next that is not in the folder just found; names may stand between a folder's and those below it
     SELECT least(
-        (SELECT d.folder FROM documents d WHERE d.folder > found.folder
+        (SELECT d.folder FROM files d WHERE d.folder > found.folder
             AND d.folder < :first || split_part(substr(found.folder, :start::integer), '/', 1) || '/'
             ORDER BY d.folder LIMIT 1),
-        (SELECT d.folder FROM documents d
+        (SELECT d.folder FROM files d
             WHERE d.folder >= :first || split_part(substr(found.folder, :start::integer), '/', 1) || '0'
             AND d.folder < :last ORDER BY d.folder LIMIT 1))
     FROM found WHERE found.folder IS NOT NULL
 )
 SELECT DISTINCT split_part(substr(folder, :start::integer), '/', 1) AS name FROM found
 WHERE folder IS NOT NULL AND substr(folder, :start::integer, 1) NOT IN ('.', '');
--- name: streams
-WITH RECURSIVE found (stream) AS (
-    SELECT min(stream) FROM lines
-    UNION ALL
-    SELECT (SELECT min(l.stream) FROM lines l WHERE l.stream > found.stream) FROM found WHERE found.stream IS NOT NULL
-)
-SELECT stream FROM found WHERE stream IS NOT NULL;
 -- name: all_paths
-SELECT path FROM documents ORDER BY path;
+SELECT path FROM files;

@@ -28,10 +28,17 @@ CREATE TABLE turns (
     revision bigint NOT NULL,                -- counts appends: who knows the newest knows the heads
     epoch bigint NOT NULL DEFAULT 0          -- counts what was put in before other lines: older positions are void
 );
+CREATE TABLE days (
+    path text COLLATE "C" PRIMARY KEY,       -- of the day file that its lines make
+    folder text COLLATE "C" NOT NULL,
+    mtime_ns bigint NOT NULL,
+    size bigint NOT NULL
+);
+CREATE INDEX days_folder ON days (folder, path);
 CREATE TABLE lines (
     stream text COLLATE "C" NOT NULL,
-    day text COLLATE "C" NOT NULL,           -- YYYY-MM-DD: its day file
-    number integer NOT NULL,                 -- in the day, from 1
+    day text COLLATE "C" NOT NULL,           -- YYYY-MM-DD
+    start bigint NOT NULL,                   -- where in the day file it begins
     line bytea NOT NULL,                     -- without its newline
     is_open boolean NOT NULL DEFAULT false,  -- the newline is missing: the last line of a file that was put in
     is_learned boolean NOT NULL DEFAULT false, -- the columns below say what is in the line
@@ -39,11 +46,17 @@ CREATE TABLE lines (
     seq bigint,
     hash text,
     key_hash bytea,                          -- of writer and key
-    PRIMARY KEY (stream, day, number)
+    PRIMARY KEY (stream, day, start)
 );
 CREATE INDEX lines_heads ON lines (stream, writer, seq DESC) WHERE seq IS NOT NULL;
 CREATE INDEX lines_keys ON lines (stream, key_hash) WHERE key_hash IS NOT NULL;
 CREATE INDEX lines_new ON lines (stream) WHERE NOT is_learned;
+
+-- What can be read by its path
+CREATE VIEW files AS
+    SELECT path, folder, is_hidden, mtime_ns, size::bigint AS size FROM documents
+    UNION ALL
+    SELECT path, folder, false, mtime_ns, size FROM days;
 
 -- Items. The record is the item's file; a claim leaves it as it is and stands beside it.
 

@@ -1,0 +1,14 @@
+"""Servers that the substrates' tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from postgres_server import PostgresServer, running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
