@@ -334,6 +334,11 @@ class Store(Protocol):
     def archive(self) -> Archive: ...
 
     @property
+    def address(self) -> str:
+        """What `open_store` takes to open this store in another process: ``files`` or a URL."""
+        ...
+
+    @property
     def root(self) -> Path:
         """The local folder of the vault. Over files it is the vault itself; else it holds rebuildable state only."""
         ...

@@ -53,11 +53,11 @@ class Rows(ABC):
     def _store(self, item: Item, before: sqlite3.Row | None, stored: Mapping[str, Any]) -> None:
         """Make the row of *item*, which was *before*; what a substrate adds of its own is in *stored*."""
 
-    def put(self, item: Item, **stored: Any) -> None:
-        """Make the row of *item* what it is now, and let those go on that waited for a key it held."""
-        before = self.row(item.id)
+    def put(self, item: Item, before: sqlite3.Row | None, **stored: Any) -> None:
+        """Make the row of *item*, which was *before*, what it is now, and let those go on that waited for a key it
+        held."""
         self._store(item, before, stored)
-        held: list[str] = json.loads(before["keys"]) if before is not None else []
+        held: list[str] = json.loads(before["keys"]) if before is not None and before["keys"] != "[]" else []
         if held:
             self._run("free_keys", id=item.id)
         for key in item.conflict_keys if item.state == "leased" else ():
@@ -77,20 +77,26 @@ class Rows(ABC):
     def fields(self, item: Item) -> dict[str, Any]:
         """What every substrate keeps of *item* in its columns."""
         return {
+            **self.changing(item),
+            "seq": item.seq,
+            "needs": canonical_json(item.needs).decode(),
+            "keys": json.dumps(item.conflict_keys, ensure_ascii=False),
+            "creator": item.creator,
+            "created": item.created_at.timestamp() if item.created_at else 0.0,
+            "expires": _seconds(item.expires_at),
+            "problem": item.problem,
+        }
+
+    def changing(self, item: Item) -> dict[str, Any]:
+        """Those of the columns that the rules of items ever change, and the id."""
+        return {
             "id": item.id,
             "state": item.state,
             "revision": item.revision,
-            "seq": item.seq,
             "priority": item.priority,
-            "needs": canonical_json(item.needs).decode(),
-            "keys": json.dumps(item.conflict_keys, ensure_ascii=False),
             "lane": self.lane(item),
-            "creator": item.creator,
-            "created": item.created_at.timestamp() if item.created_at else 0.0,
             "wake": _seconds(item.not_before),
-            "expires": _seconds(item.expires_at),
             "lease_end": _lease_end(item),
-            "problem": item.problem,
         }
 
     def lane(self, item: Item) -> int:

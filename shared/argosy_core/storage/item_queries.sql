@@ -48,6 +48,10 @@ WHERE queue = :queue AND state IN ('held', 'ready', 'failed') AND problem IS NUL
 -- name: counts
 SELECT state, count(*) AS number FROM items
 WHERE (:queue IS NULL OR queue = :queue) AND (:creator IS NULL OR creator = :creator) GROUP BY state;
+-- name: counts_of_queue
+SELECT state, count(*) AS number FROM items WHERE queue = :queue GROUP BY state;
+-- name: counts_of_all
+SELECT state, count(*) AS number FROM items GROUP BY state;
 -- name: ahead
 SELECT count(*) FROM items
 WHERE queue = :queue AND lane = 1 AND (priority > :priority OR (priority = :priority AND seq < :seq));

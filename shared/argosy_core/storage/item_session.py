@@ -203,7 +203,9 @@ class ItemSession(ABC):
 
     def counts(self, queue: str | None, creator: str | None) -> Mapping[ItemState, int]:
         self.settle(queue)
-        rows = self.rows_of("counts", {"queue": queue, "creator": creator})
+        alone = "counts_of_queue" if queue is not None else "counts_of_all"  # both from one index
+        name = alone if creator is None else "counts"
+        rows = self.rows_of(name, {"queue": queue, "creator": creator})
         return {row["state"]: row["number"] for row in rows}
 
     def problems(self, queue: str | None) -> Sequence[Item]:

@@ -19,7 +19,7 @@ class FileRows(Rows):
 
     def put_file(self, item: Item, stamp: Stamp) -> None:
         """Make the row of *item* what its file says."""
-        self.put(item, mtime_ns=stamp[0], size=stamp[1])
+        self.put(item, self.row(item.id), mtime_ns=stamp[0], size=stamp[1])
 
     def _store(self, item: Item, before: sqlite3.Row | None, stored: Mapping[str, Any]) -> None:
         self._ask("put_item", **self.fields(item), **stored)

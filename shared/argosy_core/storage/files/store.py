@@ -13,6 +13,7 @@ from argosy_core.storage.files.documents import FileDocuments
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
 from argosy_core.storage.open_store import OpenStore
+from argosy_core.storage.opening import FILES
 from argosy_core.vault import Vault
 
 
@@ -23,6 +24,7 @@ class FileStore(OpenStore):
 
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
         super().__init__()
+        self.address = FILES
         self.vault = vault
         self.files = vault
         self.documents = FileDocuments(vault)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import closing
 
@@ -39,7 +38,7 @@ class SqliteBell(ListeningBell):
         if not is_whole:
             self._tell(ANYTHING)
             return _last(connection)
-        self._tell(frozenset(path for row in rows for path in json.loads(row["paths"])))
+        self._tell(frozenset(path for row in rows for path in row["paths"].split("\n")))
         return int(rows[-1]["number"])
 
 

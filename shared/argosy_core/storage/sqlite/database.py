@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -15,7 +14,7 @@ from argosy_core.ids import Ids
 from argosy_core.named_sql import named_statements
 from argosy_core.storage.gathering import Gathering, Pending
 from argosy_core.storage.sqlite.database_file import BUSY_SECONDS, PACKAGE, connect, prepare
-from argosy_core.storage.sqlite.sqlite_errors import sqlite_errors
+from argosy_core.storage.sqlite.sqlite_errors import sqlite_errors, unencodable
 
 T = TypeVar("T")
 IDLE_READERS = 4
@@ -179,26 +178,16 @@ def _inside(all: Transaction, job: _Job) -> tuple[_Job, Any, Exception | None]:
     number = len(all.changed)
     all.connection.execute("SAVEPOINT job")
     try:
-        with _encodable():
-            result = job.work(all)
+        result = job.work(all)
     except sqlite3.Error:
         raise
     except Exception as error:
         all.connection.execute("ROLLBACK TO job")
         all.connection.execute("RELEASE job")
         del all.changed[number:]
-        return job, None, error
+        return job, None, unencodable() if isinstance(error, UnicodeEncodeError) else error
     all.connection.execute("RELEASE job")
     return job, result, None
-
-
-@contextmanager
-def _encodable() -> Generator[None]:
-    try:
-        yield
-    except UnicodeEncodeError:
-        with sqlite_errors():
-            raise
 
 
 def _in_transaction(connection: sqlite3.Connection, begin: str | None, work: Work[T]) -> T:
@@ -218,7 +207,8 @@ def _in_transaction(connection: sqlite3.Connection, begin: str | None, work: Wor
 
 
 def _tell(transaction: Transaction) -> None:
-    paths = sorted(set(transaction.changed))
-    number = transaction.run("new_change", paths=json.dumps(paths if len(paths) <= MAX_NAMED else [""])).lastrowid or 0
+    paths = set(transaction.changed)
+    told = "\n".join(paths) if len(paths) <= MAX_NAMED else ""
+    number = transaction.run("new_change", paths=told).lastrowid or 0
     if number % TRIM_EVERY == 0:
         transaction.run("drop_changes", number=number - CHANGES_KEPT)

@@ -27,16 +27,10 @@ class SqliteRows(Rows):
         self._t = t
 
     def _store(self, item: Item, before: sqlite3.Row | None, stored: Mapping[str, Any]) -> None:
-        name = "new_item" if before is None else "change_item"
-        self._t.run(name, queue=self._queue, **self.fields(item), **stored)
-
-    def put_item(self, item: Item) -> None:
-        """Make *item* what is stored."""
-        self.put(item, record=line_of(item), is_given=0)
-
-    def put_given(self, item: Item, data: bytes) -> None:
-        """As `put_item` for one that was put in as a file, which is kept as it is."""
-        self.put(item, record=data, is_given=1)
+        if before is None:
+            self._t.run("new_item", queue=self._queue, **self.fields(item), **stored)
+        else:
+            self._t.run("change_item", queue=self._queue, **self.changing(item), **stored)
 
 
 class TransactionQueue(OpenQueue):
@@ -45,24 +39,26 @@ class TransactionQueue(OpenQueue):
     def __init__(self, t: Transaction, name: str, clock: Clock) -> None:
         super().__init__(name, clock)
         self._t = t
+        self._rows = SqliteRows(t, name, clock.now())
+        self._read: dict[str, sqlite3.Row] = {}  # rows that were read and not changed since
 
     def ask(self, question: Callable[[Rows], T]) -> T:
-        return question(self._rows())
-
-    def _rows(self) -> SqliteRows:
-        return SqliteRows(self._t, self.name, self._clock.now())
+        return question(self._rows)
 
     def change(self, changes: Sequence[Change]) -> None:
-        rows = self._rows()
-        for before, item in changes:
-            rows.put_item(item)
+        for state, item in changes:
+            before = self._read.pop(item.id, None) or (self._rows.row(item.id) if state is not None else None)
+            self._rows.put(item, before, record=line_of(item), is_given=0)
             self._t.changed.append(item_path(self.name, item.state, item.id))
-            if before is not None and before != item.state:
-                self._t.changed.append(item_path(self.name, before, item.id))
+            if state is not None and state != item.state:
+                self._t.changed.append(item_path(self.name, state, item.id))
 
     def find(self, id: str) -> Item | None:
-        row = self._rows().row(id)
-        return item_of(row) if row is not None else None
+        row = self._rows.row(id)
+        if row is None:
+            return None
+        self._read[id] = row
+        return item_of(row)
 
     def find_made(self, id: str) -> Item | None:
         return self.find(id)
@@ -74,20 +70,19 @@ class TransactionQueue(OpenQueue):
             return None
 
     def refresh(self, item: Item) -> None:
-        rows = self._rows()
-        row = rows.row(item.id)
+        row = self._rows.row(item.id)
         if row is not None:
-            rows.put(item, record=row["record"], is_given=row["is_given"])
+            self._rows.put(item, row, record=row["record"], is_given=row["is_given"])
 
     def problems(self) -> Sequence[Item]:
-        return [unreadable(self.name, row["state"], row["id"], row["problem"]) for row in self._rows().broken()]
+        return [unreadable(self.name, row["state"], row["id"], row["problem"]) for row in self._rows.broken()]
 
     def put_file(self, state: ItemState, id: str, data: bytes) -> None:
         """Take in the file of an item. Of two files of one item, which a crash may leave, the newer counts.
 
         Raises AlreadyExists when the item is there in this state.
         """
-        rows, now = self._rows(), self._clock.now()
+        rows, now = self._rows, self._clock.now()
         item = given_item(self.name, state, id, data)
         row = rows.row(id)
         if row is not None and row["state"] == state:
@@ -98,7 +93,7 @@ class TransactionQueue(OpenQueue):
         if row is not None:
             rows.drop(id)
         item = replace(item, seq=item.seq or rows.next_seq(), created_at=item.created_at or now)
-        rows.put_given(item, data)
+        rows.put(item, None, record=data, is_given=1)
         self._t.changed.append(item_path(self.name, state, id))
 
 
@@ -112,7 +107,8 @@ def given_item(queue: str, state: ItemState, id: str, data: bytes) -> Item:
 
 def item_of(row: sqlite3.Row) -> Item:
     """The item that *row* keeps. Raises Corrupted."""
-    item = read_item(row["queue"], row["state"], row["id"], row["record"])
+    is_ours = not row["is_given"]
+    item = read_item(row["queue"], row["state"], row["id"], row["record"], is_checked=is_ours)
     if item.seq:
         return item
     created = datetime.fromtimestamp(row["created"], UTC)

@@ -94,5 +94,5 @@ CREATE TABLE held_keys (
 -- What changed lately, a row for each transaction: how other processes hear of it. Older rows are removed.
 CREATE TABLE changes (
     number INTEGER PRIMARY KEY,
-    paths TEXT NOT NULL                      -- a JSON list
+    paths TEXT NOT NULL                      -- one a line
 );

@@ -21,7 +21,12 @@ def sqlite_errors() -> Generator[None]:
     except sqlite3.Error as error:
         raise as_argosy(error) from error
     except UnicodeEncodeError as error:
-        raise InvalidArgument("an argument holds what UTF-8 cannot (a lone surrogate)") from error
+        raise unencodable() from error
+
+
+def unencodable() -> InvalidArgument:
+    """What to raise for text that cannot be handed to SQLite."""
+    return InvalidArgument("an argument holds what UTF-8 cannot (a lone surrogate)")
 
 
 def as_argosy(error: sqlite3.Error) -> ArgosyError:
