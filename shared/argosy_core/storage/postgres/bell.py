@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 from argosy_core.canonical import sha256_hex
 from argosy_core.ids import Ids
 from argosy_core.storage.listening_bell import ANYTHING, ListeningBell
+from argosy_core.storage.outbox import Outbox, message_of, paths_in
 from argosy_core.storage.postgres.database import Database, Session
 
 FILE = "bell.sql"
 MAX_PAYLOAD_BYTES = 7_900  # PostgreSQL takes less than 8,000
-MAX_WAITING = 1_000  # paths that wait to go out; beyond that they are one: anything
 LISTEN_AGAIN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 CLOSE_SECONDS = 2.0
 logger = logging.getLogger(__name__)
@@ -32,48 +31,30 @@ class PostgresBell(ListeningBell):
         self._database = database
         self._channel = f"argosy_{sha256_hex(database.address.schema.encode())[:16]}"
         self._me = ids.random(8).hex()
-        self._waiting: set[str] = set()
-        self._waiting_guard = threading.Lock()
-        self._is_sending = False
-        self._sent = threading.Event()
-        self._sent.set()
+        self._outbox = Outbox()
 
     def ring(self, *paths: str) -> None:
         super().ring(*paths)
-        with self._waiting_guard:
-            self._waiting.update(paths)
-            if len(self._waiting) > MAX_WAITING:
-                self._waiting = set(ANYTHING)
-            if not self._waiting or self._is_sending:
-                return
-            self._is_sending = True
-            self._sent.clear()
-        self._database.background.spawn(self._send_all)
+        if self._outbox.add(paths):
+            self._database.background.spawn(self._send_all)
 
     def flush(self) -> None:
         """Wait until what was rung went out, at most two seconds."""
-        self._sent.wait(CLOSE_SECONDS)
+        self._outbox.flush(CLOSE_SECONDS)
 
     async def _send_all(self) -> None:
         try:
-            while paths := self._take():
+            while paths := self._outbox.take():
                 payloads = list(payloads_of(self._me, paths))
                 await self._database.run(FILE, lambda session, _, p=payloads: self._send(session, p))
-        except Exception:  # a ring is a cue: who missed it reads all the same
+        except BaseException as failure:  # a ring is a cue: who missed it reads all the same
+            self._outbox.give_up()
+            if not isinstance(failure, Exception):
+                raise
             logger.warning("rings were not heard by others: the database did not take them", exc_info=True)
-            with self._waiting_guard:
-                self._is_sending = False
-        finally:
-            self._sent.set()
 
     async def _send(self, session: Session, payloads: list[str]) -> None:
         await session.rows("ring", channel=self._channel, payloads=payloads)
-
-    def _take(self) -> set[str]:
-        with self._waiting_guard:
-            taken, self._waiting = self._waiting, set()
-            self._is_sending = bool(taken)
-            return taken
 
     # Listening
 
@@ -117,34 +98,25 @@ class PostgresBell(ListeningBell):
                 await connection.close(timeout=CLOSE_SECONDS)
 
     def _hear(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        try:
-            sender, *paths = json.loads(payload)
-        except ValueError:
-            return  # not one of ours
-        if sender != self._me:
-            self._tell(frozenset(path for path in paths if isinstance(path, str)))
+        self._tell(paths_in(payload, self._me))
 
 
 def payloads_of(sender: str, paths: Collection[str]) -> Iterator[str]:
     """*paths* as messages that are short enough; where they come to too many, their folders stand for them."""
     paths = _folded(paths)
-    message: list[str] = [sender]
+    message: list[str] = []
     for path in sorted(paths):
-        if len(message) > 1 and _size([*message, path]) > MAX_PAYLOAD_BYTES:
-            yield json.dumps(message)
-            message = [sender]
-        message.append(path if _size([sender, path]) <= MAX_PAYLOAD_BYTES else "")
-    yield json.dumps(message)
+        if message and len(message_of(sender, [*message, path])) > MAX_PAYLOAD_BYTES:
+            yield message_of(sender, message)
+            message = []
+        message.append(path if len(message_of(sender, [path])) <= MAX_PAYLOAD_BYTES else "")
+    yield message_of(sender, message)
 
 
 def _folded(paths: Collection[str]) -> Collection[str]:
     while sum(map(_size_of_path, paths)) > 4 * MAX_PAYLOAD_BYTES and set(paths) != ANYTHING:
         paths = {path.rpartition("/")[0] for path in paths}
     return paths
-
-
-def _size(message: list[str]) -> int:
-    return len(json.dumps(message))
 
 
 def _size_of_path(path: str) -> int:
