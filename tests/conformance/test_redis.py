@@ -66,9 +66,7 @@ async def test_generations_grow_also_when_redis_lost_everything(redis: RedisServ
     assert all(before < after for before, after in pairwise(seen))
 
 
-async def test_generations_grow_for_a_handle_whose_redis_has_an_older_clock(
-    redis: RedisServer, tmp_path: Path
-) -> None:
+async def test_generations_grow_for_a_handle_whose_redis_has_an_older_clock(redis: RedisServer, tmp_path: Path) -> None:
     url = redis.url("ahead")
     async with Opened(tmp_path, url, "leases")(FakeClock()) as leases:
         await leases.acquire("job", "me", 30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import signal
 import tempfile
 import warnings
 from collections.abc import Generator
@@ -18,6 +19,7 @@ from argosy_core.storage.postgres.address import Address, parse_address
 from argosy_core.storage.postgres.troubles import driver
 
 _numbers = count(1)
+STOP_SECONDS = 20
 
 
 class PostgresServer:
@@ -44,11 +46,17 @@ class PostgresServer:
     def stop(self) -> None:
         self._server.stop()
 
+    def crash(self) -> None:
+        """End the server at once, whatever it is doing."""
+        process = self._server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(STOP_SECONDS)
+
     def start(self) -> None:
         self._server.ensure_postgres_running()
 
     def close(self) -> None:
-        self._server.stop()
+        self.crash()
         self._server.cleanup()
 
     def sql(self, address: Address, text: str, *arguments: Any) -> list[Any]:

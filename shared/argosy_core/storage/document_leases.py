@@ -97,9 +97,7 @@ def held(lease: Lease) -> Conflict:
 
 def ended(name: str, generation: int) -> Conflict:
     """What is raised to who held *name*, of which *generation* is the newest."""
-    return Conflict(
-        f"the lease on {name} ended", hint="acquire it again before going on", generation=generation
-    )
+    return Conflict(f"the lease on {name} ended", hint="acquire it again before going on", generation=generation)
 
 
 def lease_end(clock: Clock, ttl_seconds: float) -> datetime:

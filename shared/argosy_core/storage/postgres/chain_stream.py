@@ -236,7 +236,9 @@ async def day_bytes(session: Session, stream: str, day: str, offset: int = 0, co
     pieces: list[bytes] = []
     start, stop = offset, offset + count if count is not None else MAX_OFFSET
     while start < stop:
-        rows = await session.rows("bytes_of_day", stream=stream, day=day, start=start, stop=min(stop, start + PIECE_BYTES))
+        rows = await session.rows(
+            "bytes_of_day", stream=stream, day=day, start=start, stop=min(stop, start + PIECE_BYTES)
+        )
         data = b"".join(bytes(row["line"]) + (b"" if row["is_open"] else b"\n") for row in rows)
         data = data[start - rows[0]["start"] :] if rows else b""
         if not data:

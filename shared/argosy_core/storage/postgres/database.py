@@ -27,7 +27,7 @@ ACQUIRE_SECONDS = 15.0
 COMMAND_SECONDS = 60.0
 WAIT_SECONDS = 180.0  # all tries together, for callers that block
 CLOSE_SECONDS = 5.0
-PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6, 1.6)  # seconds between tries
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, *(1.6,) * 8)  # seconds between tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = Any
 """Fields of a row, by name."""
@@ -127,7 +127,7 @@ class Database:
         except ArgosyError:
             raise
         except Exception as failure:
-            if connection.is_closed() and getattr(failure, "sqlstate", None) is None:
+            if getattr(failure, "sqlstate", None) is None and _is_lost(connection):
                 raise Lost from failure
             raise
         finally:
@@ -170,6 +170,13 @@ class Database:
 def time_ns(moment: datetime) -> int:
     """*moment* in nanoseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _is_lost(connection: Any) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except driver().InterfaceError:
+        return True  # the pool took it back when it ended
 
 
 async def _keep_as_it_is(connection: Connection) -> None:

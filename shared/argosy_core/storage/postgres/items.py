@@ -100,15 +100,17 @@ class PostgresItems:
     ) -> Sequence[Item]:
         check_claim(queue, worker, lease_seconds, count)
         tokens = [self._ids.random(16).hex() for _ in range(count)]
+        in_turn: _Found = []  # what an earlier try took under the queue's lock
 
         async def claim(session: Session, again: bool) -> Sequence[Item]:
-            if again:
-                done = await session.rows("claimed_before", queue=queue, tokens=tokens)
-                if done:
-                    return [item_of(row) for row in done]
-            found = await self._claim_at_once(session, queue, worker, lease_seconds, profile, tokens)
+            if again and (done := await _claimed_before(session, queue, tokens, in_turn)):
+                return done
+            found = None
+            if not again:  # an earlier try may not have ended yet, and would be taken for somebody who has the items
+                found = await self._claim_at_once(session, queue, worker, lease_seconds, profile, tokens)
             if found is None:
-                found = await self._claim_in_turn(session, queue, worker, lease_seconds, profile, tokens)
+                in_turn.clear()
+                found = await self._claim_in_turn(session, queue, worker, lease_seconds, profile, tokens, in_turn)
             for item in found:
                 self._claims[item.id] = item
             while len(self._claims) > CLAIMS_KEPT:
@@ -156,6 +158,7 @@ class PostgresItems:
         lease_seconds: float,
         profile: Mapping[str, Any] | None,
         tokens: Sequence[str],
+        made: _Found,
     ) -> Sequence[Item]:
         def fits(needs: Mapping[str, Any]) -> bool:
             shapes.add(json.dumps(needs, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
@@ -174,6 +177,7 @@ class PostgresItems:
             ]
             for row, item in zip(chosen, claimed, strict=True):
                 await rows.put(item, before=row)
+            made += claimed
         self._settled += settled
         known = self._shapes.setdefault(queue, {NO_NEEDS})
         if len(known) > SHAPES_KEPT:
@@ -396,6 +400,17 @@ class _Others:
 
 async def _as_it_is(rows: QueueRows, row: Row, found: Item) -> Item:
     return found
+
+
+async def _claimed_before(
+    session: Session, queue: str, tokens: Sequence[str], in_turn: Sequence[Item]
+) -> Sequence[Item]:
+    """What an earlier try of a claim took, whose answer was lost."""
+    if in_turn:
+        places = {"ids": [item.id for item in in_turn], "queues": [queue] * len(in_turn)}
+        rows = {row["id"]: row for row in await session.rows("known", **places)}
+        return [item for item in in_turn if item.id in rows and item_of(rows[item.id]) == item]
+    return [item_of(row) for row in await session.rows("claimed_before", queue=queue, tokens=list(tokens))]
 
 
 async def _queues(session: Session) -> list[str]:

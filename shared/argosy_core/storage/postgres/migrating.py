@@ -41,7 +41,7 @@ async def migrate(database: Database, *, step_by_step: bool = False) -> None:
 
 async def _version(session: Session, schema: str) -> int:
     """0 when there is nothing yet. Raises Conflict."""
-    if await session.row("table", name=f'"{schema}".versions') is None:
+    if await session.row("table", schema=schema) is None:
         return 0
     row = await session.row("version")
     found = int(row["version"] or 0) if row is not None else 0

@@ -16,6 +16,7 @@ from argosy_core.errors import (
     Unavailable,
 )
 
+_OPTIONS = "its options are those of libpq, and schema"
 INSTALL = 'pip install "argosy[postgres]"'
 
 
@@ -49,6 +50,8 @@ def judge(failure: Exception) -> Trouble | None:
     """What *failure* means; None when it is nobody's but the program's own fault."""
     if isinstance(failure, NotReached):
         cause = failure.__cause__
+        if isinstance(cause, driver().exceptions.ClientConfigurationError):
+            return Trouble(InvalidArgument("the URL of the database has an option that cannot be", hint=_OPTIONS))
         found = _by_state(cause) if isinstance(cause, Exception) else None
         return found or Trouble(_silent(), may_pass=True)
     if isinstance(failure, TimeoutError):

@@ -1,5 +1,5 @@
 -- name: table
-SELECT 1 AS found WHERE to_regclass(:name) IS NOT NULL;
+SELECT 1 AS found FROM pg_catalog.pg_tables WHERE schemaname = :schema AND tablename = 'versions';
 -- name: version
 SELECT max(version) AS version FROM versions;
 -- name: lock

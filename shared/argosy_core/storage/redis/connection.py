@@ -92,7 +92,9 @@ def trouble(failure: Exception) -> ArgosyError:
     if isinstance(failure, errors.OutOfMemoryError):
         return Unavailable("Redis has no room left", hint="raise its maxmemory, or free some")
     if isinstance(failure, errors.ResponseError):
-        return Unavailable("Redis does not take the call", hint="look whether it is a Redis 6 or newer that takes writes")
+        return Unavailable(
+            "Redis does not take the call", hint="look whether it is a Redis 6 or newer that takes writes"
+        )
     return Unavailable("Redis does not answer", hint="look whether it runs and its URL is right")
 
 
