@@ -25,7 +25,7 @@ STOP_SECONDS = 20
 class PostgresServer:
     """A server on a socket in *folder*, with nothing in it but the vaults of tests."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_durable: bool = False) -> None:
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the package asks for one when it is imported
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -33,6 +33,8 @@ class PostgresServer:
         data = folder / "data"
         self._server = package.get_server(data, cleanup_mode=None)
         self.socket_folder = data
+        if is_durable:
+            return
         # No test takes the machine's power away; without this, ending the server alone would sync thousands of files.
         self.sql(parse_address(self.url("public")), "ALTER SYSTEM SET fsync = off")
         self.sql(parse_address(self.url("public")), "SELECT pg_reload_conf()")
@@ -75,11 +77,11 @@ async def run_sql(address: Address, text: str, *arguments: Any) -> list[Any]:
 
 
 @contextmanager
-def running_postgres() -> Generator[PostgresServer]:
+def running_postgres(*, is_durable: bool = False) -> Generator[PostgresServer]:
     """A server while the block runs. Its folder is short, since a socket's path holds 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="argosy-pg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
-        server = PostgresServer(Path(folder))
+        server = PostgresServer(Path(folder), is_durable=is_durable)
         try:
             yield server
         finally:

@@ -31,6 +31,11 @@ class Batches(Generic[P]):
         self._waiting: list[_Ticket[P]] = []
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is on its way."""
+        return self._task is None and not self._waiting
+
     async def submit(self, piece: P) -> None:
         """Wait until *piece* is done. A caller that is cancelled takes it back; what is on its way is waited for."""
         ticket = _Ticket(piece, asyncio.get_running_loop().create_future())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError
 from argosy_core.storage import item_rules as rules
 from argosy_core.storage.gathering import Pending
@@ -33,6 +35,54 @@ class Completion(Pending[bool]):
         super().__init__()
         self.claim = claim
         self.done = done
+
+
+class Claim(Pending[Sequence[Item] | None]):
+    """A claim of as many items as it has *tokens*, of those whose needs are *needs*; None when other things are to be
+    done first, or looked at."""
+
+    def __init__(self, queue: str, worker: str, lease_seconds: float, tokens: Sequence[str]) -> None:
+        super().__init__()
+        self.queue = queue
+        self.worker = worker
+        self.lease_seconds = lease_seconds
+        self.tokens = tokens
+        self.needs = ""
+
+
+async def claim_batch(database: Database, clock: Clock, known: Collection[str], pieces: Sequence[Claim]) -> None:
+    """Finish every one of *pieces*, all of one queue in which items have needs that are *known*."""
+    for needs in dict.fromkeys(piece.needs for piece in pieces):
+        some = [piece for piece in pieces if piece.needs == needs]
+        await database.run(FILE, lambda session, again, s=some: _claim(session, clock.now(), known, s, again=again))
+
+
+async def _claim(
+    session: Session, now: datetime, known: Collection[str], pieces: Sequence[Claim], *, again: bool
+) -> None:
+    slots = [(piece, token) for piece in pieces for token in piece.tokens]
+    tokens = [token for _, token in slots]
+    if again:
+        # An earlier try may not have ended yet, and would be taken for somebody who has the items: those look in turn.
+        rows = await session.rows("claimed_before", queue=pieces[0].queue, tokens=tokens)
+        is_more = not rows
+    else:
+        rows = await session.rows(
+            "claim",
+            queue=pieces[0].queue,
+            known=list(known),
+            needs=pieces[0].needs,
+            count=len(slots),
+            tokens=tokens,
+            workers=[piece.worker for piece, _ in slots],
+            now=now,
+            seconds=[float(piece.lease_seconds) for piece, _ in slots],
+            lease_ends=[now + timedelta(seconds=piece.lease_seconds) for piece, _ in slots],
+        )
+        is_more = rows[0]["is_more"]
+    found = {row["token"]: item_of(row) for row in rows if row["id"] is not None}
+    for piece in pieces:
+        piece.finish(None if is_more else [found[token] for token in piece.tokens if token in found])
 
 
 async def enqueue_batch(database: Database, pieces: Sequence[Enqueue]) -> None:

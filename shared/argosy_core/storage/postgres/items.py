@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from argosy_core.canonical import canonical_json
 from argosy_core.clock import Clock
 from argosy_core.errors import InvalidArgument, NotFound
 from argosy_core.ids import Ids
@@ -31,8 +32,10 @@ from argosy_core.storage.postgres.batches import Batches
 from argosy_core.storage.postgres.database import Database, Row, Session
 from argosy_core.storage.postgres.item_batches import (
     FILE,
+    Claim,
     Completion,
     Enqueue,
+    claim_batch,
     complete_batch,
     enqueue_batch,
 )
@@ -61,7 +64,8 @@ class PostgresItems:
         self._settled: deque[Item] = deque(maxlen=SETTLED_KEPT)
         # These are touched on the database's loop only.
         self._claims: OrderedDict[str, Item] = OrderedDict()
-        self._shapes: dict[str, set[str]] = {}
+        self._shapes: dict[str, set[str]] = {}  # what items of a queue need, as far as it was seen
+        self._queues: dict[str, Batches[Claim]] = {}
         self._enqueues = Batches[Enqueue](partial(enqueue_batch, database), MOST_TOGETHER)
         self._completions = Batches[Completion](partial(complete_batch, database), MOST_TOGETHER)
 
@@ -99,91 +103,73 @@ class PostgresItems:
         self, queue: str, worker: str, lease_seconds: float, count: int = 1, profile: Mapping[str, Any] | None = None
     ) -> Sequence[Item]:
         check_claim(queue, worker, lease_seconds, count)
-        tokens = [self._ids.random(16).hex() for _ in range(count)]
-        in_turn: _Found = []  # what an earlier try took under the queue's lock
+        piece = Claim(queue, worker, lease_seconds, [self._ids.random(16).hex() for _ in range(count)])
+        return await self._database.background.call(lambda: self._claim(piece, profile))
+
+    async def _claim(self, piece: Claim, profile: Mapping[str, Any] | None) -> Sequence[Item]:
+        known = self._shapes.get(piece.queue, {NO_NEEDS})
+        fitting = [needs for needs in known if rules.fits(json.loads(needs), profile)]
+        found: Sequence[Item] | None = None
+        if len(fitting) == 1:
+            piece.needs = fitting[0]
+            found = await self._claim_together(piece)
+        if found is None:
+            found = await self._claim_alone(piece, profile)
+        for item in found:
+            self._claims[item.id] = item
+        while len(self._claims) > CLAIMS_KEPT:
+            self._claims.popitem(last=False)
+        return found
+
+    async def _claim_together(self, piece: Claim) -> Sequence[Item] | None:
+        """The next items, when nothing else is to be done first; None when something is."""
+        queue = piece.queue
+        batches = self._queues.setdefault(queue, Batches(partial(self._claim_batch, queue), MOST_TOGETHER))
+        try:
+            await batches.submit(piece)
+        finally:
+            if batches.is_idle and self._queues.get(queue) is batches:
+                del self._queues[queue]
+        return piece.result()
+
+    async def _claim_batch(self, queue: str, pieces: Sequence[Claim]) -> None:
+        known = self._shapes.get(queue, {NO_NEEDS})
+        await claim_batch(self._database, self._clock, known, pieces)
+
+    async def _claim_alone(self, piece: Claim, profile: Mapping[str, Any] | None) -> Sequence[Item]:
+        made: _Found = []  # what an earlier try took, whose answer was lost
 
         async def claim(session: Session, again: bool) -> Sequence[Item]:
-            if again and (done := await _claimed_before(session, queue, tokens, in_turn)):
+            if again and made and (done := await _still(session, made)):
                 return done
-            found = None
-            if not again:  # an earlier try may not have ended yet, and would be taken for somebody who has the items
-                found = await self._claim_at_once(session, queue, worker, lease_seconds, profile, tokens)
-            if found is None:
-                in_turn.clear()
-                found = await self._claim_in_turn(session, queue, worker, lease_seconds, profile, tokens, in_turn)
-            for item in found:
-                self._claims[item.id] = item
-            while len(self._claims) > CLAIMS_KEPT:
-                self._claims.popitem(last=False)
-            return found
+            made.clear()
+            return await self._claim_in_turn(session, piece, profile, made)
 
-        return await self._database.call(FILE, claim)
-
-    async def _claim_at_once(
-        self,
-        session: Session,
-        queue: str,
-        worker: str,
-        lease_seconds: float,
-        profile: Mapping[str, Any] | None,
-        tokens: Sequence[str],
-    ) -> Sequence[Item] | None:
-        """The next items, when nothing else is to be done first; None when something is."""
-        known = self._shapes.get(queue, {NO_NEEDS})
-        fitting = [needs for needs in known if rules.fits(json.loads(needs), profile)]
-        if len(fitting) != 1:
-            return None
-        now = self._clock.now()
-        rows = await session.rows(
-            "claim",
-            queue=queue,
-            known=list(known),
-            needs=fitting[0],
-            count=len(tokens),
-            tokens=list(tokens),
-            worker=worker,
-            now=now,
-            seconds=float(lease_seconds),
-            lease_end=now + timedelta(seconds=lease_seconds),
-        )
-        if rows[0]["is_more"]:
-            return None
-        return [item_of(row) for row in rows if row["id"] is not None]
+        return await self._database.run(FILE, claim)
 
     async def _claim_in_turn(
-        self,
-        session: Session,
-        queue: str,
-        worker: str,
-        lease_seconds: float,
-        profile: Mapping[str, Any] | None,
-        tokens: Sequence[str],
-        made: _Found,
+        self, session: Session, piece: Claim, profile: Mapping[str, Any] | None, made: _Found
     ) -> Sequence[Item]:
         def fits(needs: Mapping[str, Any]) -> bool:
-            shapes.add(json.dumps(needs, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+            shapes.add(canonical_json(needs).decode())
             return rules.fits(needs, profile)
 
         shapes = {NO_NEEDS}
         now = self._clock.now()
         async with session.transaction():
-            rows = QueueRows(session, queue, now)
+            rows = QueueRows(session, piece.queue, now)
             await rows.lock()
             settled = await rows.settle()
-            chosen = await rows.choose(len(tokens), fits)
-            claimed = [
-                rules.claimed(item_of(row), worker, token, now, lease_seconds)
-                for row, token in zip(chosen, tokens, strict=False)
-            ]
-            for row, item in zip(chosen, claimed, strict=True):
-                await rows.put(item, before=row)
-            made += claimed
+            chosen = await rows.choose(len(piece.tokens), fits)
+            for row, token in zip(chosen, piece.tokens, strict=False):
+                made.append(rules.claimed(item_of(row), piece.worker, token, now, piece.lease_seconds))
+                await rows.put(made[-1], before=row)
         self._settled += settled
-        known = self._shapes.setdefault(queue, {NO_NEEDS})
+        known = self._shapes.setdefault(piece.queue, {NO_NEEDS})
         if len(known) > SHAPES_KEPT:
             known.clear()
         known |= shapes
-        return claimed
+        return list(made)
 
     async def renew(self, item: str, token: str, lease_seconds: float) -> Item:
         check_lease_seconds(lease_seconds)
@@ -402,15 +388,11 @@ async def _as_it_is(rows: QueueRows, row: Row, found: Item) -> Item:
     return found
 
 
-async def _claimed_before(
-    session: Session, queue: str, tokens: Sequence[str], in_turn: Sequence[Item]
-) -> Sequence[Item]:
-    """What an earlier try of a claim took, whose answer was lost."""
-    if in_turn:
-        places = {"ids": [item.id for item in in_turn], "queues": [queue] * len(in_turn)}
-        rows = {row["id"]: row for row in await session.rows("known", **places)}
-        return [item for item in in_turn if item.id in rows and item_of(rows[item.id]) == item]
-    return [item_of(row) for row in await session.rows("claimed_before", queue=queue, tokens=list(tokens))]
+async def _still(session: Session, made: Sequence[Item]) -> Sequence[Item]:
+    """Those of *made* that are stored."""
+    places = {"ids": [item.id for item in made], "queues": [item.queue for item in made]}
+    rows = {row["id"]: row for row in await session.rows("known", **places)}
+    return [item for item in made if item.id in rows and item_of(rows[item.id]) == item]
 
 
 async def _queues(session: Session) -> list[str]:

@@ -67,7 +67,8 @@ numbered AS (
 ),
 taken AS (
     UPDATE items i SET state = 'leased', lane = 0, revision = i.revision + 1, token = (:tokens::text[])[n.place],
-        holder = :worker, claimed_at = :now, lease_seconds = :seconds, lease_end = :lease_end, is_exact = false
+        holder = (:workers::text[])[n.place], claimed_at = :now, lease_seconds = (:seconds::double precision[])[n.place],
+        lease_end = (:lease_ends::timestamptz[])[n.place], is_exact = false
     FROM numbered n WHERE i.id = n.id AND i.queue = :queue RETURNING i.*, n.place
 )
 SELECT l.is_more OR EXISTS (SELECT 1 FROM picked WHERE keys <> '[]') AS is_more, t.*
