@@ -15,6 +15,8 @@ _COMMANDS = {
     "call": "argosy_host.cli.call:call",
     "connect": "argosy_host.cli.connect:connect",
     "doctor": "argosy_host.cli.doctor:doctor",
+    "export": "argosy_host.cli.transfer:export",
+    "import": "argosy_host.cli.importing:import_",
     "init": "argosy_host.cli.init:init",
     "costs": "argosy_host.cli.runs:costs",
     "queue": "argosy_host.cli.work:queue",
@@ -27,6 +29,7 @@ _COMMANDS = {
     "status": "argosy_host.cli.up:status",
     "tools": "argosy_host.cli.tools:tools",
     "up": "argosy_host.cli.up:up",
+    "verify": "argosy_host.cli.transfer:verify",
     "trace": "argosy_host.cli.trace:trace",
 }
 EXIT_CODES = {"invalid_argument": 2, "blocked": 3, "budget_exhausted": 3, "deferred": 4}

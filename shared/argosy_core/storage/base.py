@@ -314,11 +314,6 @@ class Store(Protocol):
     """The primitives of one vault, opened together."""
 
     @property
-    def kind(self) -> str:
-        """The substrate's name: files, sqlite, postgresql."""
-        ...
-
-    @property
     def documents(self) -> Documents: ...
     @property
     def files(self) -> Files: ...

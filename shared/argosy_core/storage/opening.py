@@ -3,6 +3,8 @@
 ``files`` is the vault's folder itself. ``sqlite:///PATH`` is a database: as in other programs' URLs the third slash
 only ends the empty host, so ``sqlite:///fleet.sqlite`` is relative and ``sqlite:////srv/fleet.sqlite`` absolute. A
 relative path is one from the vault's folder, since whoever starts a server may stand anywhere.
+``postgresql://user:password@host/database?schema=name`` is a schema of a PostgreSQL database. Beside any of them the
+bell, the leases or both may be in a Redis: ``redis://host:6379/0?prefix=name``.
 """
 
 from __future__ import annotations
@@ -17,19 +19,36 @@ from argosy_core.storage.base import Store
 
 FILES = "files"
 SQLITE = "sqlite"
-KNOWN = "files, sqlite:///PATH"
+POSTGRESQL = ("postgresql", "postgres")
+KNOWN = "files, sqlite:///PATH, postgresql://USER@HOST/DATABASE?schema=NAME"
 
 
 def open_store(
-    vault: Path | str, store: str = FILES, *, clock: Clock | None = None, ids: Ids | None = None, create: bool = False
+    vault: Path | str,
+    store: str = FILES,
+    *,
+    bell: str | None = None,
+    leases: str | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    create: bool = False,
 ) -> Store:
-    """The store that *store* names, for the vault at *vault*.
+    """The store that *store* names, for the vault at *vault*, with its bell and leases at those URLs if any is given.
 
     With *create* a folder and a database are made where there are none, for commands that fill them. Raises NotFound
     when the vault or the database is not there, InvalidArgument for a store this version does not have and for a
-    database that it cannot use, Corrupted, PermissionDenied.
+    database that it cannot use, Conflict for one that a newer version made, Corrupted, PermissionDenied, Unavailable.
     """
     clock, ids = clock or SystemClock(), ids or SystemIds()
+    opened = _open(vault, store, clock, ids, create=create)
+    if bell is None and leases is None:
+        return opened
+    from argosy_core.storage.redis.joining import with_redis
+
+    return with_redis(opened, bell, leases, clock, ids)
+
+
+def _open(vault: Path | str, store: str, clock: Clock, ids: Ids, *, create: bool) -> Store:
     if create:
         Path(vault).expanduser().mkdir(parents=True, exist_ok=True)
     if store == FILES:
@@ -43,6 +62,10 @@ def open_store(
 
         root = Path(vault).expanduser()
         return SqliteStore(root / path, root, clock, ids, create=create)
+    if scheme in POSTGRESQL:
+        from argosy_core.storage.postgres.store import PostgresStore
+
+        return PostgresStore(store, Path(vault), clock, ids)
     raise InvalidArgument(f"unknown store {scheme[:40]!r}", hint=f"this version has: {KNOWN}")
 
 

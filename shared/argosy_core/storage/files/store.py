@@ -20,8 +20,6 @@ from argosy_core.vault import Vault
 class FileStore(OpenStore):
     """Documents, chain, leases, items and bell of one vault on disk."""
 
-    kind = "files"
-
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
         super().__init__()
         self.address = FILES

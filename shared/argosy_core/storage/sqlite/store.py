@@ -7,7 +7,7 @@ from pathlib import Path
 from argosy_core.clock import Clock
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
-from argosy_core.storage.open_store import OpenStore
+from argosy_core.storage.open_store import OpenStore, state_folder
 from argosy_core.storage.opening import sqlite_address
 from argosy_core.storage.sqlite.archive import SqliteArchive
 from argosy_core.storage.sqlite.bell import SqliteBell
@@ -17,7 +17,6 @@ from argosy_core.storage.sqlite.documents import SqliteDocuments
 from argosy_core.storage.sqlite.files import SqliteFiles
 from argosy_core.storage.sqlite.items import SqliteItems
 from argosy_core.storage.sqlite.leases import SqliteLeases
-from argosy_core.vault import STATE_FOLDER
 
 
 class SqliteStore(OpenStore):
@@ -46,9 +45,7 @@ class SqliteStore(OpenStore):
 
     def state_path(self, name: str) -> Path:
         """Where the rebuildable file *name* lies on this machine; the folder exists after the call."""
-        folder = self.root / STATE_FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder / name
+        return state_folder(self.root, self.address) / name
 
     def _begin(self) -> None:
         self.bell.start()
