@@ -26,8 +26,6 @@ class SqliteStore(OpenStore):
     InvalidArgument (another program's database, or a newer schema), Corrupted, PermissionDenied, Unavailable.
     """
 
-    kind = "sqlite"
-
     def __init__(self, database: Path, root: Path, clock: Clock, ids: Ids, *, create: bool = True) -> None:
         super().__init__()
         self.root = root.expanduser().resolve()
