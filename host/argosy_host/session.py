@@ -22,6 +22,7 @@ from argosy_core.secrets.secret_store import SecretStore, open_secrets
 from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Chain, Store
 from argosy_core.types import Role
 from argosy_core.views.agents import AgentView, default_agent, list_agents, load_agent
@@ -57,7 +58,7 @@ class RunOptions:
     agent: str
     task: str
     model: str | None = None
-    store: str = "files"
+    store: Address | None = None
     profile: Profile = "default"
     limits: Limits = field(default_factory=Limits)
     origin: Origin = field(default_factory=Origin)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from argosy_core.storage.address import Address
 from argosy_host.cli.options import json_option, store_option, vault_option
 
 
@@ -14,7 +15,7 @@ from argosy_host.cli.options import json_option, store_option, vault_option
 @vault_option
 @store_option
 @json_option
-def import_(source: str, vault: Path, store: str, as_json: bool) -> None:
+def import_(source: str, vault: Path, store: Address | None, as_json: bool) -> None:
     """Copy a whole vault, byte for byte, from URL; a vault that is not there is made."""
     from argosy_host.cli.transfer import import_vault
 

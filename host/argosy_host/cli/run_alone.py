@@ -9,13 +9,14 @@ from typing import Any
 
 import anyio
 
+from argosy_core.storage.address import Address
 from argosy_host.progress import Progress
 from argosy_host.remote_run import ended
 from argosy_host.runs import Limits
 from argosy_host.session import RunOptions, run_task
 
 
-def run_alone(vault: Path, store: str, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any]:
+def run_alone(vault: Path, store: Address | None, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any]:
     """The result of the run that *asked* describes. Raises what `run_task` raises."""
     options = RunOptions(
         vault=vault,

@@ -276,7 +276,7 @@ class ArgosyServer(MCPServer[None]):
         return Health(
             server=self.short_name,
             version=__version__,
-            store=self.config.store.address.partition(":")[0],
+            store=self.config.store.address.kind,
             agent=caller.agent,
             role=caller.role.value,
             healthy=not problems,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from argosy_core.clock import Clock
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
 from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
 from argosy_core.storage.files.chain import FileChain
@@ -13,7 +14,6 @@ from argosy_core.storage.files.documents import FileDocuments
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
 from argosy_core.storage.open_store import OpenStore
-from argosy_core.storage.opening import FILES
 from argosy_core.vault import Vault
 
 
@@ -22,7 +22,7 @@ class FileStore(OpenStore):
 
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
         super().__init__()
-        self.address = FILES
+        self.address = Address()
         self.vault = vault
         self.files = vault
         self.documents = FileDocuments(vault)

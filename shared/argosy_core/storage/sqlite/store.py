@@ -7,6 +7,7 @@ from pathlib import Path
 from argosy_core.clock import Clock
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
 from argosy_core.storage.open_store import OpenStore, state_folder
 from argosy_core.storage.opening import sqlite_address
 from argosy_core.storage.sqlite.archive import SqliteArchive
@@ -31,7 +32,7 @@ class SqliteStore(OpenStore):
         self.root = root.expanduser().resolve()
         if not self.root.is_dir():
             raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")
-        self.address = sqlite_address(database)
+        self.address = Address(sqlite_address(database))
         self.database = Database(database, ids, create=create)
         self.files = SqliteFiles(self.database, clock)
         self.documents = SqliteDocuments(self.database, self.files)
