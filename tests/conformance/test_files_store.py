@@ -17,6 +17,7 @@ from argosy_core.testing.conformance import (
     archive,
     bell,
     chain,
+    chain_proofs,
     chain_reading,
     documents,
     item_ends,
@@ -29,7 +30,13 @@ from argosy_core.vault import Vault
 pytestmark = pytest.mark.anyio
 SUITES: dict[str, Sequence[Callable[[Any], Awaitable[None]]]] = {
     "documents": documents.CHECKS,
-    "chain": (*chain.CHECKS, *chain_reading.CHECKS, *chain.TAMPER_CHECKS, *chain.FILE_CHECKS),
+    "chain": (
+        *chain.CHECKS,
+        *chain_reading.CHECKS,
+        *chain.TAMPER_CHECKS,
+        *chain_proofs.PROOF_CHECKS,
+        *chain.FILE_CHECKS,
+    ),
     "leases": leases.CHECKS,
     "items": (*items.CHECKS, *item_ends.CHECKS, *item_holds.CHECKS, *item_holds.FILE_CHECKS),
     "archive": archive.CHECKS,

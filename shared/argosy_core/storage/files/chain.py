@@ -5,7 +5,7 @@ Appends that arrive while one is being synced are written together by the next: 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,9 +18,10 @@ from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.ids import Ids
 from argosy_core.storage.base import PIECE_BYTES, Entry, Head, Piece, VerifyReport
+from argosy_core.storage.chain_anchors import anchors_path
 from argosy_core.storage.chain_days import day_files
 from argosy_core.storage.chain_lines import check_append, parse_line
-from argosy_core.storage.chain_verify import verify_stream
+from argosy_core.storage.chain_verify import verify_streams
 from argosy_core.storage.files.chain_reading import read_piece
 from argosy_core.storage.files.chain_state import ChainCache
 from argosy_core.storage.files.chain_stream import Append, StreamLog
@@ -205,21 +206,22 @@ class FileChain:
         return await to_thread.run_sync(read)
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
-        return await to_thread.run_sync(self._verify, stream)
-
-    def _verify(self, stream: str | None) -> VerifyReport:
         if stream is not None:
             self._check_stream(stream)
-        reports = [self._verify_one(name) for name in (self._streams() if stream is None else [stream])]
-        return VerifyReport(
-            sum(r.entries for r in reports),
-            sum(r.unchained for r in reports),
-            tuple(f for r in reports for f in r.findings),
-        )
+        return await to_thread.run_sync(verify_streams, self, stream)
 
-    def _verify_one(self, stream: str) -> VerifyReport:
-        files = ((info.path, self._vault.read_from(info.path, 0)) for info in day_files(self._vault, stream))
-        return verify_stream(stream, files)
+    def stored_streams(self) -> Sequence[str]:
+        return self._streams()
+
+    def stored_days(self, stream: str) -> Iterable[tuple[str, bytes]]:
+        return ((info.path, self._vault.read_from(info.path, 0)) for info in day_files(self._vault, stream))
+
+    def stored_anchors(self, stream: str) -> str | None:
+        path = anchors_path(stream)
+        return None if self._vault.info(path) is None else self._vault.read_from(path, 0).decode("utf-8", "replace")
+
+    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
+        return await to_thread.run_sync(lambda: self._log(stream).redact(writer, seq))
 
     def close(self) -> None:
         """Keep what was learned and close all files; they are opened again when needed. Idempotent."""
