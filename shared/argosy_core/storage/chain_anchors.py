@@ -19,8 +19,8 @@ ANCHOR = "anchor"
 COLUMNS = ("time", "stream", "writer", "seq", "hash", "count")
 MAX_HEADS = 200  # of one event
 _HEADING = (
-    "# Anchors\n\nWhere each chain of this log stood. `log_verify` compares the log with them: a log that was cut off or "
-    "written\nanew does not fit any more. Rows are added, never changed; keep the file in git.\n\n"
+    "# Anchors\n\nWhere each chain of this log stood. `log_verify` compares: a log that was cut off or written\n"
+    "anew does not fit any more. Rows are added, never changed; keep the file in git.\n\n"
     f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
 )
 _CELL = re.compile(r"(?:[^|\\]|\\.)*")
@@ -32,7 +32,7 @@ _MIN_BARS = 4  # a line with so many is meant as a row
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The entry *seq* of one writer had *hash*; *count* entries stood in the stream then. *source* is where it says so."""
+    """The entry *seq* of one writer had *hash*, when *count* entries stood in the stream; *source* says so."""
 
     time: str
     stream: str
@@ -122,5 +122,5 @@ def _of_fields(fields: Any, source: str) -> Anchor | None:
         parse_time(anchor.time)
     except (ValueError, OverflowError):
         return None
-    is_one = 0 < anchor.seq < 1 << 60 and 0 <= anchor.count and _HASH.fullmatch(anchor.hash) and anchor.stream
+    is_one = 0 < anchor.seq < 1 << 60 and anchor.count >= 0 and _HASH.fullmatch(anchor.hash) and anchor.stream
     return anchor if is_one and anchor.writer and "/" not in anchor.stream else None

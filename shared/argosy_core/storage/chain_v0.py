@@ -1,7 +1,7 @@
 """Chain version 0, agent-store's rule, as it is carried inside chained events of kind `V0_ENTRY`.
 
-Such an event holds the older entry as it was: ``stream writer seq prev hash`` and the payload, as text when it is UTF-8,
-else as base64. So the older hashes can be checked for ever, and the newer chain protects them too.
+Such an event holds the older entry as it was: ``stream writer seq prev hash`` and the payload, as text or, where it is
+not UTF-8, as base64. So the older hashes can be checked for ever, and the newer chain protects them too.
 """
 
 from __future__ import annotations
