@@ -17,6 +17,8 @@ from argosy_core.types import Caller, Role
 from argosy_log.access import Access
 from argosy_log.day_files import DayFiles
 from argosy_log.doctor import examine
+from argosy_log.event_index import EventIndex
+from argosy_log.indexed_events import IndexedEvents
 from argosy_log.items import item_of
 from argosy_log.models import Appended, ChainFinding, HeadPage, LogPage, RunTrace, StreamHead, Verified
 from argosy_log.query import MAX_NAME_CHARS, build_query
@@ -37,7 +39,8 @@ class Log:
         self._chain = config.store.chain
         self._clock = config.clock
         self._access = Access(config.store)
-        self._reader = reader or DayFiles(config.store.documents)
+        self.index = EventIndex(config.store, config.clock)
+        self._reader = reader or IndexedEvents(self.index, DayFiles(config.store.documents))
 
     async def append(
         self, caller: Caller, kind: str, body: Mapping[str, Any], key: str | None, expect_seq: int | None
@@ -96,6 +99,10 @@ class Log:
             findings=shown,
             left_out=len(findings) - len(shown),
         )
+
+    async def close(self) -> None:
+        """End background work."""
+        await self.index.close()
 
     # What the server base asks
 

@@ -26,6 +26,7 @@ def create(config: ServerConfig) -> ArgosyServer:
         build_tools(log),
         title="Log",
         instructions="The fleet's history: one event a line, chained. Query events, trace a run, verify the chains.",
+        background=log.close,
     )
 
     @server.resource(
