@@ -211,9 +211,7 @@ def _split(first: int, last: int, grains: Sequence[tuple[int, int]]) -> Iterator
 # Percentiles
 
 
-def _set_percentiles(
-    db: sqlite3.Connection, sought: Sought, combos: Mapping[int, sqlite3.Row], found: Answer
-) -> None:
+def _set_percentiles(db: sqlite3.Connection, sought: Sought, combos: Mapping[int, sqlite3.Row], found: Answer) -> None:
     """From the values where they are few; from how they lie in each day where they are many."""
     scale = _COLUMNS[sought.measure][1]
     percent = _PERCENTS[sought.stat]

@@ -30,8 +30,6 @@ PIECE_BYTES = 1024 * 1024
 _ATTEMPTS = 8
 
 
-
-
 class EventIndex:
     """The index of one store's log. Raises Unavailable when its file cannot be had at all."""
 
@@ -120,8 +118,12 @@ class EventIndex:
         """Leave nothing on disk of what was taken out of the index."""
         await to_thread.run_sync(self._database.forget_removed)
 
+    def close_file(self) -> None:
+        """Let go of the file, for good."""
+        self._database.close()
+
     async def close(self) -> None:
-        """End feeding and let go of the file. A later call opens it again."""
+        """End feeding; a later question begins it again."""
         task, self._task = self._task, None
         if task is not None and not task.done():
             task.cancel()

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from argosy_core.clock import rfc3339
 from argosy_core.errors import InvalidArgument
 from argosy_core.serving.results import decode_cursor, encode_cursor
+from argosy_core.storage.chain_lines import parse_line
 from argosy_log.event_facts import HOUR_US, microseconds, run_key
 from argosy_log.event_sql import statement
 from argosy_log.events import LogEvent, Scope, read_line
@@ -151,13 +153,24 @@ def lines_of_day(db: sqlite3.Connection, paths: Iterable[tuple[str, str]]) -> in
     return sum(db.execute(statement("lines_of_day"), {"stream": s, "path": p}).fetchone()[0] for s, p in paths)
 
 
-def lines_between(db: sqlite3.Connection, streams: Sequence[str], first: str, last: str) -> Iterator[tuple[str, bytes]]:
-    """The stored lines (path, bytes) of the day files *first* to *last* of *streams*, oldest file first."""
+def lines_between(
+    db: sqlite3.Connection, streams: Sequence[str], first: str, last: str, after: tuple[str, int]
+) -> Iterator[tuple[str, int, bytes]]:
+    """The stored lines (path, number from 0, bytes) of the days *first* to *last* of *streams*, oldest file first.
+
+    They begin after the line *after* (path, number).
+    """
     arguments = {"streams": json.dumps(list(streams)), "first": first, "last": last}
+    begun = (after[0][-16:-6], after[0])
     for file in db.execute(statement("files_between"), arguments).fetchall():
-        ids = {"first": file["id"] << 32, "last": file["id"] + 1 << 32}
-        for row in db.execute(statement("bodies_between"), ids):
-            yield file["path"], row["text"]
+        path = file["path"]
+        if (path[-16:-6], path) < begun:
+            continue
+        start = after[1] + 1 if path == after[0] else 0
+        for row in db.execute(
+            statement("bodies_between"), {"first": file["id"] << 32 | start, "last": file["id"] + 1 << 32}
+        ):
+            yield path, row["id"] & 0xFFFFFFFF, row["text"]
 
 
 class _Lines:
@@ -195,11 +208,30 @@ def _damage_notes(db: sqlite3.Connection, query: Query) -> list[str]:
 
 
 def _shown(place: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=place)
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{_moment(place):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _moment(since_1970_us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=since_1970_us)
 
 
 def day_paths(streams: Iterable[str], day: date) -> list[tuple[str, str]]:
     """The (stream, day file) of *day* in each of *streams*."""
     name = day.isoformat()
     return [(stream, f"{stream}/log/{name[:7]}/{name}.jsonl") for stream in streams]
+
+
+def writers_of(db: sqlite3.Connection, stream: str) -> dict[str, tuple[int, str]]:
+    """Number and time of each writer's newest entry."""
+    rows = db.execute(statement("writers_of"), {"stream": stream})
+    return {row["writer"]: (row["seq"], rfc3339(_moment(row["at"]))) for row in rows}
+
+
+def entry_line(db: sqlite3.Connection, stream: str, writer: str, seq: int) -> bytes | None:
+    """The stored line of one entry, by looking through the whole stream; None when there is none."""
+    arguments = {"stream": stream, "needle": f'"seq":{seq}'.encode()}
+    for row in db.execute(statement("lines_with"), arguments):
+        fields = parse_line(row[0]) or {}
+        if fields.get("seq") == seq and fields.get("writer") == writer and fields.get("stream") == stream:
+            return bytes(row[0])
+    return None

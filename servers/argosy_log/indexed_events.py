@@ -53,7 +53,5 @@ class IndexedEvents:
             return None, False
 
 
-
-
 def _noted(found: Found, note: str) -> Found:
     return replace(found, notes=(note, *found.notes))

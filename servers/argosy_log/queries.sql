@@ -92,12 +92,17 @@ SELECT place, id, combo FROM events WHERE run = :run
 UNION
 SELECT place, id, combo FROM events WHERE parent = :run
 ORDER BY place, id LIMIT :count;
+-- name: first_of_run
+SELECT id FROM events WHERE run = :run ORDER BY place, id LIMIT 20;
 -- name: body
 SELECT text FROM bodies WHERE id = ?;
 -- name: stream_of_file
 SELECT s.name FROM files f JOIN streams s ON s.id = f.stream WHERE f.id = ?;
 -- name: set_writer
 INSERT INTO writers VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq, at = excluded.at;
+-- name: lines_with
+SELECT b.text FROM files f JOIN bodies b ON b.id >= f.id << 32 AND b.id < (f.id + 1) << 32
+WHERE f.stream = (SELECT id FROM streams WHERE name = :stream) AND instr(b.text, :needle) > 0;
 -- name: writers_of
 SELECT w.writer, w.seq, w.at FROM writers w JOIN streams s ON s.id = w.stream WHERE s.name = :stream;
 -- name: add_redaction

@@ -251,7 +251,7 @@ class Chain(Protocol):
         """Take text and salt of one entry away for good, durably; its digest stays, so the chain still holds.
 
         `verify` calls the entry altered unless a later chained event of kind ``redaction`` names it (``writer_of``,
-        ``seq_of``, ``digest_of``): that event is appended first. Doing it again changes nothing. Its key is forgotten.
+        ``seq_of``): that event is appended first. Doing it again changes nothing. Its key is forgotten.
         Returns the entry as it is then. Raises NotFound, Corrupted (the entry is not sound, so nothing proves what
         would be taken away), InvalidArgument for an entry of kind ``redaction`` or ``anchor``.
         """

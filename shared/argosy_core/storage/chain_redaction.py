@@ -38,9 +38,8 @@ def find_entry(stream: str, writer: str, seq: int, data: bytes) -> StoredLine | 
     return None
 
 
-def redact_line(line: StoredLine) -> tuple[Entry, bytes | None]:
+def redact_line(fields: Mapping[str, Any]) -> tuple[Entry, bytes | None]:
     """The redacted entry and its new line, None when it is redacted already. Raises as `Chain.redact`."""
-    fields = line.fields
     entry = entry_of(fields)
     if is_redacted(fields):
         return entry, None
@@ -57,14 +56,6 @@ def redact_line(line: StoredLine) -> tuple[Entry, bytes | None]:
     return entry_of(json.loads(new)), new
 
 
-def redaction_event(entry: Entry, why: str, by: str) -> dict[str, Any]:
-    """The chained event that must be appended before *entry* is redacted."""
-    return {
-        "kind": REDACTION,
-        "writer_of": entry.writer,
-        "seq_of": entry.seq,
-        "digest_of": entry.digest,
-        "hash_of": entry.hash,
-        "why": why,
-        "by": by,
-    }
+def redaction_event(writer: str, seq: int, why: str, by: str) -> dict[str, Any]:
+    """The chained event that must be appended before an entry is redacted."""
+    return {"kind": REDACTION, "writer_of": writer, "seq_of": seq, "why": why, "by": by}

@@ -107,7 +107,6 @@ class Hole:
 class _Redacted:
     writer: str
     seq: int
-    digest: str
     file: str
     place: int  # among the entries of the stream
 
@@ -125,7 +124,7 @@ class StreamTrail:
         self.writers: dict[str, Writer] = {}
         self.anchors: list[Anchor] = []  # told by events of this stream, of whatever stream
         self._redacted: list[_Redacted] = []
-        self._redactions: dict[tuple[str, int, str], int] = {}
+        self._redactions: dict[tuple[str, int], int] = {}
         self._by_place: dict[bytes, Writer | None] = {}
         self._moved: dict[tuple[str, str], tuple[int, int]] = {}
         self._v0 = ChainV0()
@@ -276,7 +275,7 @@ class StreamTrail:
             return "altered", "a field of the chain is missing or malformed"
         if self._blake3(content).hexdigest() != fields["hash"]:
             return "altered", "the hash does not fit the entry"
-        self._redacted.append(_Redacted(name, seq, digest, path, self.entries))
+        self._redacted.append(_Redacted(name, seq, path, self.entries))
         self._v0.forgive()
         return None
 
@@ -287,16 +286,16 @@ class StreamTrail:
         if kind == ANCHOR:
             self.anchors += anchors_of_event(event, f"{self.stream}/{name} #{seq}")
         elif kind == REDACTION:
-            target = (event.get("writer_of"), event.get("seq_of"), event.get("digest_of"))
-            if isinstance(target[0], str) and type(target[1]) is int and isinstance(target[2], str):
-                self._redactions[target[0], target[1], target[2]] = self.entries
+            target, number = event.get("writer_of"), event.get("seq_of")
+            if isinstance(target, str) and type(number) is int:
+                self._redactions[target, number] = self.entries
         elif kind == V0_ENTRY and (problem := self._v0.check(event)) is not None:
             self._find(problem[0], name, seq, path, problem[1])
 
     def end(self) -> None:
         """Settle what only the whole stream tells."""
         for each in self._redacted:
-            if self._redactions.get((each.writer, each.seq, each.digest), -1) <= each.place:
+            if self._redactions.get((each.writer, each.seq), -1) <= each.place:
                 self._find("altered", each.writer, each.seq, each.file, "the text is gone and no redaction names it")
 
     def _find(self, kind: FindingKind, writer: str, seq: int, file: str, detail: str) -> None:

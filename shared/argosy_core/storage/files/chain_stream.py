@@ -100,7 +100,7 @@ class StreamLog:
         raise NotFound(f"there is no entry {seq} of {writer[:80]!a} in {self._stream}", hint="log_query shows entries")
 
     def _redact(self, state: StreamState, path: str, data: bytes, found: StoredLine) -> Entry:
-        entry, line = redact_line(found)
+        entry, line = redact_line(found.fields)
         if line is not None:
             data = data[: found.start] + line + data[found.stop :]
             self._held = None
