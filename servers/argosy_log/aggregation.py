@@ -22,7 +22,7 @@ Measure = Literal["count", "cost_usd", "input_tokens", "output_tokens", "latency
 Stat = Literal["sum", "avg", "p50", "p95", "p99"]
 Field = Literal["kind", "agent", "model", "tool", "status", "server", "run", "day", "hour"]
 MAX_FIELDS = 4
-EXACT_VALUES = 20_000  # of so many values percentiles are exact
+EXACT_VALUES = 5_000  # of so many values percentiles are exact
 _COLUMNS: Mapping[str, tuple[str, int]] = {
     "count": ("latency", 1),
     "cost_usd": ("cost", NANODOLLARS),

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -84,8 +85,7 @@ class EventIndex:
                 self._positions[stream] = position
                 return True
             self._positions.pop(stream, None)
-            asked = position
-            await to_thread.run_sync(lambda a=asked, p=piece: self._database.write(lambda db: take(db, stream, a, p)))
+            await self.tell(partial(take, stream=stream, position=position, piece=piece))
             if deadline is not None and self._clock.monotonic() >= deadline:
                 return False
             position, rereads = await self._read_position(stream)
@@ -104,7 +104,7 @@ class EventIndex:
         for _ in range(_ATTEMPTS):
             is_complete = await self.freshen(streams)
             known = {stream: self._positions[stream] for stream in streams if self._positions.get(stream)}
-            answer = await self.ask(lambda db, k=known: _when_held(db, k, work))
+            answer = await self.ask(partial(_when_held, known=known, work=work))
             if answer is not None:
                 return answer[0], is_complete
             self._positions.clear()  # the file was deleted, or found damaged, and began anew
@@ -132,7 +132,7 @@ class EventIndex:
 
 
 def _when_held(
-    db: sqlite3.Connection, known: dict[str, str], work: Callable[[sqlite3.Connection], T]
+    db: sqlite3.Connection, *, known: dict[str, str], work: Callable[[sqlite3.Connection], T]
 ) -> tuple[T] | None:
     """What *work* finds; None when the index lost what it had of a stream."""
     held = {row["name"]: row["position"] for row in db.execute(statement("positions"))}

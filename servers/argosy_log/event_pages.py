@@ -39,7 +39,7 @@ _SLACK_US = 80 * HOUR_US  # an event's place is at most this far from its time
 def is_own_cursor(cursor: str) -> bool:
     """Whether the cursor is one of the index's pages."""
     try:
-        return decode_cursor(cursor, 3)[0] == CURSOR_MARK
+        return bool(decode_cursor(cursor, 3)[0] == CURSOR_MARK)
     except InvalidArgument:
         return False
 

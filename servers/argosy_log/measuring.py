@@ -102,7 +102,7 @@ class Measuring:
         return "\n".join([*lines, *whole, ""])
 
 
-def _metric(name: str, help_text: str, labels: Sequence[str], found: Answer) -> list[str]:
+def _metric(name: str, help_text: str, labels: Sequence[Field], found: Answer) -> list[str]:
     groups = ordered(found, labels)
     rest = sum(group.value or 0 for _, group in groups[MAX_SERIES:])
     rows = [(key, group.value or 0) for key, group in groups[:MAX_SERIES]]

@@ -85,7 +85,7 @@ def anchors_of_event(event: Mapping[str, Any], source: str) -> list[Anchor]:
     heads = event.get("heads")
     if not isinstance(heads, list):
         return []
-    found = [_of_fields(cast("dict[str, Any]", each), source) for each in cast("list[Any]", heads)]
+    found = [_of_fields(each, source) for each in cast("list[object]", heads)]
     return [anchor for anchor in found if anchor is not None]
 
 
@@ -111,7 +111,7 @@ def _of_cells(cells: Sequence[str], source: str) -> Anchor | None:
     return _of_fields({**fields, "seq": int(fields["seq"]), "count": int(fields["count"])}, source)
 
 
-def _of_fields(fields: Any, source: str) -> Anchor | None:
+def _of_fields(fields: object, source: str) -> Anchor | None:
     if not isinstance(fields, dict):
         return None
     values = [cast("dict[str, Any]", fields).get(name) for name in COLUMNS]

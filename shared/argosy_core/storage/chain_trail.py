@@ -25,7 +25,7 @@ _HASH_BYTES = 32
 _MAX_SEQ = 1 << 63
 _COMMA = ord(",")
 _START = NO_PREVIOUS.hex()
-_HEAD = re.compile(rb'\{"ts":"[^"\\\x00-\x1f]*"')
+_HEAD = re.compile(rb'\{"ts":"[ !#-\[\]-~]*"')  # plain ASCII, which needs no decoding
 _PLACE = re.compile(rb',"stream":("(?:[^"\\]|\\.)*"),"writer":("(?:[^"\\]|\\.)*"),"seq":')
 # What a line that we wrote ends with: names and values by turns, all of known length.
 _TAIL = struct.Struct("9s64s12s64s10s64s10s32s2s")

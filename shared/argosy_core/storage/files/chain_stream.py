@@ -108,8 +108,8 @@ class StreamLog:
             if path == state.file:
                 state.tail, state.offset = data[-TAIL_BYTES:], len(data)
         key = found.fields.get("key")
-        state.fresh_keys.pop((entry.writer, key), None)
         if isinstance(key, str):
+            state.fresh_keys.pop((entry.writer, key), None)
             self._cache.forget_key(self._stream, entry.writer, key)
         self._cache.save(self._stream, state)
         self._state = None
