@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -216,14 +215,16 @@ def _set_percentiles(db: sqlite3.Connection, sought: Sought, combos: Mapping[int
     scale = _COLUMNS[sought.measure][1]
     percent = _PERCENTS[sought.stat]
     is_exact = sum(group.valued for group in found.groups.values()) <= EXACT_VALUES
-    told: dict[Key, Counter[int]] = {}
-    source = _values(db, sought) if is_exact or not _has_spreads(sought) else _spreads(db, sought)
+    told: dict[Key, dict[int, int]] = {}
+    source = _values(db, sought, is_exact) if is_exact or not _has_spreads(sought) else _spreads(db, sought)
     for row, counts in source:
         if (combo := combos.get(row["combo"])) is not None:
-            told.setdefault(_key(sought, combo, row), Counter()).update(counts if not is_exact else {row["value"]: 1})
+            kept = told.setdefault(_key(sought, combo, row), {})
+            for value, count in counts.items():
+                kept[value] = kept.get(value, 0) + count
     for key, group in found.groups.items():
         rank = percentile_of_values if is_exact else percentile_of_buckets
-        value = rank(told.get(key, Counter()), percent)
+        value = rank(told.get(key, {}), percent)
         group.value = None if value is None else value / scale
     found.relative_error = 0.0 if is_exact else RELATIVE_ERROR
 
@@ -232,10 +233,10 @@ def _has_spreads(sought: Sought) -> bool:
     return "run" not in sought.by and "hour" not in sought.by
 
 
-def _values(db: sqlite3.Connection, sought: Sought) -> Iterator[tuple[sqlite3.Row, Mapping[int, int]]]:
+def _values(db: sqlite3.Connection, sought: Sought, is_exact: bool) -> Iterator[tuple[sqlite3.Row, Mapping[int, int]]]:
     column = _COLUMNS[sought.measure][0]
     for row in _execute(db, "run_values", column, {"first": sought.first, "last": sought.last}):
-        yield row, {bucket_of(row["value"]): 1}
+        yield row, {row["value"] if is_exact else bucket_of(row["value"]): 1}
 
 
 def _spreads(db: sqlite3.Connection, sought: Sought) -> Iterator[tuple[sqlite3.Row, Mapping[int, int]]]:

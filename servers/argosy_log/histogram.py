@@ -6,10 +6,9 @@ A value is told from its bucket to within `RELATIVE_ERROR` of itself; 0 is exact
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 
-GROWTH = 1.02
+GROWTH = 1.04
 RELATIVE_ERROR = (GROWTH - 1) / 2
 _LOG_GROWTH = math.log(GROWTH)
 
@@ -37,10 +36,9 @@ def percentile_of_buckets(counts: Mapping[int, int], percent: float) -> float | 
     return None
 
 
-def percentile_of_values(values: Mapping[int, int] | Counter[int], percent: float) -> float | None:
+def percentile_of_values(values: Mapping[int, int], percent: float) -> float | None:
     """The nearest-rank percentile of values, each with how often it comes; None of nothing."""
-    total = sum(values.values())
-    rank = max(1, math.ceil(total * percent / 100))
+    rank = max(1, math.ceil(sum(values.values()) * percent / 100))
     for value in sorted(values):
         rank -= values[value]
         if rank <= 0:
