@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import anyio
 
 from argosy_core.clock import Clock, parse_time, rfc3339
-from argosy_core.errors import AlreadyExists, ArgosyError, Conflict, NotFound
+from argosy_core.errors import AlreadyExists, ArgosyError, Conflict, Corrupted, NotFound, Unavailable
 from argosy_core.storage.base import ABSENT, Head, Store
 from argosy_core.storage.chain_anchors import ANCHOR, MAX_HEADS, Anchor, anchors_path, read_anchors, with_rows
 from argosy_core.storage.files.chain import FLEET
@@ -89,12 +90,14 @@ class Anchoring:
 
     async def _anchors(self, heads: Sequence[Head]) -> list[Anchor]:
         streams = sorted({head.stream for head in heads})
-        times, _ = await self._index.ask_fresh(streams, lambda db: {name: writers_of(db, name) for name in streams})
+        times: dict[str, dict[str, tuple[int, str]]] = {}
+        with suppress(Corrupted, Unavailable):  # without the index, now is near enough
+            times, _ = await self._index.ask_fresh(streams, lambda db: {name: writers_of(db, name) for name in streams})
         counts = {name: sum(head.seq for head in await self._store.chain.heads(name)) for name in streams}
         now = rfc3339(self._clock.now())
         found: list[Anchor] = []
         for head in heads:
-            seq, at = times[head.stream].get(head.writer, (0, now))
+            seq, at = times.get(head.stream, {}).get(head.writer, (0, now))
             # What the index has not seen yet was written just now.
             time = at if seq == head.seq else now
             found.append(Anchor(time, head.stream, head.writer, head.seq, head.hash, counts[head.stream]))
@@ -125,10 +128,16 @@ class Anchoring:
     async def _tell(self, anchors: Sequence[Anchor]) -> None:
         """Put *anchors* into the fleet's stream, unless its last anchor event says the same."""
         told = [anchor.as_json() for anchor in anchors]
-        query = Query(Scope((FLEET,)), kinds=(ANCHOR,))
-        found, _ = await self._index.ask_fresh([FLEET], lambda db: newest_page(db, query, 1, None))
-        if not told or [event.fields.get("heads") for event in found.events] == [told]:
+        if not told or await self._last_told() == told:
             return
         for start in range(0, len(told), MAX_HEADS):
             event = {"kind": ANCHOR, "heads": told[start : start + MAX_HEADS]}
             await self._store.chain.append(FLEET, LOG_WRITER, event)
+
+    async def _last_told(self) -> object:
+        """The heads in the fleet's last anchor event."""
+        query = Query(Scope((FLEET,)), kinds=(ANCHOR,))
+        with suppress(Corrupted, Unavailable):
+            found, _ = await self._index.ask_fresh([FLEET], lambda db: newest_page(db, query, 1, None))
+            return found.events[0].fields.get("heads") if found.events else None
+        return None

@@ -146,6 +146,8 @@ class Log:
     async def close(self) -> None:
         """End background work, and write down heads that moved far since they were last."""
         with suppress(ArgosyError):
+            await self.redacting.finish_begun()
+        with suppress(ArgosyError):
             await self.anchoring.anchor_if_due(stops=True, tells=False)
         await self.index.close()
 
@@ -163,6 +165,8 @@ class Log:
         return counts
 
     async def doctor(self, agent: str | None) -> Sequence[DoctorFinding]:
+        with suppress(ArgosyError):
+            await self.redacting.finish_begun()
         return await examine(self._store)
 
     def uris_of(self, path: str) -> list[str]:

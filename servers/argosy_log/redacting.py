@@ -57,7 +57,8 @@ class Redacting:
 
     async def finish_begun(self) -> int:
         """Redact what the log says is redacted and a crash left as it was; how many there were."""
-        rows = await self._index.ask(lambda db: db.execute(statement("open_redactions")).fetchall())
+        streams = await self._chain.streams()
+        rows, _ = await self._index.ask_fresh(streams, lambda db: db.execute(statement("open_redactions")).fetchall())
         for row in rows:
             try:
                 await self._chain.redact(row["stream"], row["writer"], row["seq"])
