@@ -220,8 +220,8 @@ def _set_percentiles(db: sqlite3.Connection, sought: Sought, combos: Mapping[int
     for row, counts in source:
         if (combo := combos.get(row["combo"])) is not None:
             kept = told.setdefault(_key(sought, combo, row), {})
-            for value, count in counts.items():
-                kept[value] = kept.get(value, 0) + count
+            for each, count in counts.items():
+                kept[each] = kept.get(each, 0) + count
     for key, group in found.groups.items():
         rank = percentile_of_values if is_exact else percentile_of_buckets
         value = rank(told.get(key, {}), percent)

@@ -37,6 +37,7 @@ class Anchoring:
 
     async def anchor(self) -> list[Anchor]:
         """Write all heads down, durably: what moved in the tables, and all together in the fleet's stream."""
+        self._index.is_used = True  # worth opening for the right times
         heads = await self._heads()
         moved = [head for head, anchor in heads if anchor is None or (anchor.seq, anchor.hash) != (head.seq, head.hash)]
         rows = await self._anchors(moved)
@@ -90,18 +91,22 @@ class Anchoring:
 
     async def _anchors(self, heads: Sequence[Head]) -> list[Anchor]:
         streams = sorted({head.stream for head in heads})
-        times: dict[str, dict[str, tuple[int, str]]] = {}
-        with suppress(Corrupted, Unavailable):  # without the index, now is near enough
-            times, _ = await self._index.ask_fresh(streams, lambda db: {name: writers_of(db, name) for name in streams})
+        times = await self._times(streams) if self._index.is_used else {}
         counts = {name: sum(head.seq for head in await self._store.chain.heads(name)) for name in streams}
         now = rfc3339(self._clock.now())
         found: list[Anchor] = []
         for head in heads:
             seq, at = times.get(head.stream, {}).get(head.writer, (0, now))
-            # What the index has not seen yet was written just now.
             time = at if seq == head.seq else now
             found.append(Anchor(time, head.stream, head.writer, head.seq, head.hash, counts[head.stream]))
         return found
+
+    async def _times(self, streams: Sequence[str]) -> dict[str, dict[str, tuple[int, str]]]:
+        """Number and time of each writer's newest entry, as far as known; what is not was written just now."""
+        with suppress(Corrupted, Unavailable):
+            found, _ = await self._index.ask_fresh(streams, lambda db: {name: writers_of(db, name) for name in streams})
+            return found
+        return {}
 
     async def _table(self, stream: str) -> tuple[str | None, str]:
         try:

@@ -38,6 +38,7 @@ class EventIndex:
         self._chain = store.chain
         self._clock = clock
         self._database = Database(store.state_path(FILE), clock, EVENTS)
+        self.is_used = False  # whether anybody has asked yet: before that nothing is opened for it
         self._positions: dict[str, str] = {}
         self._behind: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -49,6 +50,7 @@ class EventIndex:
 
         What is left is put in by a task that goes on after the call.
         """
+        self.is_used = True
         deadline = self._clock.monotonic() + WAIT_SECONDS
         left = [stream for stream in streams if not await self._feed(stream, deadline)]
         self._behind |= set(left)

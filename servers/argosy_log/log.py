@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+import anyio
+
 from argosy_core.canonical import canonical_json
 from argosy_core.errors import ArgosyError, InvalidArgument, NotFound
 from argosy_core.serving.config import ServerConfig
@@ -143,10 +145,14 @@ class Log:
         (name,) = await self._access.streams(caller, stream)
         return await self.redacting.redact(caller, name, writer, seq, why)
 
-    async def close(self) -> None:
-        """End background work, and write down heads that moved far since they were last."""
+    async def work(self, stop: anyio.Event) -> None:
+        """What the fleet's background process does for the log."""
         with suppress(ArgosyError):
             await self.redacting.finish_begun()
+        await self.anchoring.keep(stop)
+
+    async def close(self) -> None:
+        """End background work, and write down heads that moved far since they were last."""
         with suppress(ArgosyError):
             await self.anchoring.anchor_if_due(stops=True, tells=False)
         await self.index.close()

@@ -172,7 +172,7 @@ class Finding:
 class VerifyReport:
     """*entries* were checked; *unchained* lines were written by a system that keeps no chain.
 
-    *notes* name anchors that cannot be read, with their lines: they were not believed.
+    *notes* name anchors that cannot be read, with their lines (they were not believed), and unfinished redactions.
     """
 
     entries: int

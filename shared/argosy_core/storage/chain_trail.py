@@ -117,6 +117,7 @@ class StreamTrail:
     def __init__(self, stream: str) -> None:
         self.stream = stream
         self.entries = 0
+        self.notes: list[str] = []
         self.unchained = 0
         self.findings: list[Finding] = []
         self.holes: dict[int, Hole] = {}  # by the place of the finding that stands for it
@@ -294,6 +295,12 @@ class StreamTrail:
 
     def end(self) -> None:
         """Settle what only the whole stream tells."""
+        done = {(each.writer, each.seq) for each in self._redacted}
+        self.notes += [
+            f"{self.stream}/{writer} #{seq}: a redaction names it and its text is still there; log_doctor finishes it"
+            for writer, seq in self._redactions
+            if (writer, seq) not in done and writer in self.writers
+        ]
         for each in self._redacted:
             if self._redactions.get((each.writer, each.seq), -1) <= each.place:
                 self._find("altered", each.writer, each.seq, each.file, "the text is gone and no redaction names it")

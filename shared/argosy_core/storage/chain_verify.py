@@ -105,7 +105,8 @@ def _read(stream: str, files: Iterable[tuple[str, bytes]]) -> StreamTrail:
 
 
 def _report(reports: Sequence[VerifyReport], problems: Sequence[str]) -> VerifyReport:
-    more = [f"and {len(problems) - _KEPT_PROBLEMS} more such rows"] if len(problems) > _KEPT_PROBLEMS else []
+    problems = [*(note for report in reports for note in report.notes), *problems]
+    more = [f"and {len(problems) - _KEPT_PROBLEMS} more notes"] if len(problems) > _KEPT_PROBLEMS else []
     return VerifyReport(
         sum(report.entries for report in reports),
         sum(report.unchained for report in reports),
@@ -134,7 +135,7 @@ def _judged(trail: StreamTrail, anchors: Iterable[Anchor]) -> VerifyReport:
     place = {path: number for number, path in enumerate(trail.files)}
     # By file, so that what is found reads as the log does; `sorted` keeps the order of lines within one.
     ordered = sorted(findings, key=lambda finding: place.get(finding.file, _place_of(finding.file, trail.files)))
-    return VerifyReport(trail.entries, trail.unchained, tuple(ordered))
+    return VerifyReport(trail.entries, trail.unchained, tuple(ordered), tuple(trail.notes))
 
 
 def _place_of(file: str, files: Sequence[str]) -> float:
