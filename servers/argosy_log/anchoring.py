@@ -12,7 +12,7 @@ from argosy_core.clock import Clock, parse_time, rfc3339
 from argosy_core.errors import AlreadyExists, ArgosyError, Conflict, Corrupted, NotFound, Unavailable
 from argosy_core.storage.base import ABSENT, Head, Store
 from argosy_core.storage.chain_anchors import ANCHOR, MAX_HEADS, Anchor, anchors_path, read_anchors, with_rows
-from argosy_core.storage.files.chain import FLEET
+from argosy_core.storage.day_chain import FLEET
 from argosy_log.event_feed import LOG_WRITER
 from argosy_log.event_index import EventIndex
 from argosy_log.event_pages import newest_page, writers_of

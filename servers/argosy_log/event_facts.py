@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from argosy_core.storage.files.chain import FLEET
+from argosy_core.storage.day_chain import FLEET
 from argosy_log.events import NAMING, RUN_END, LogEvent
 
 NANODOLLARS = 10**9

@@ -19,7 +19,7 @@ from argosy_core.storage.chain_anchors import ANCHOR
 from argosy_core.storage.chain_lines import RESERVED
 from argosy_core.storage.chain_trail import REDACTION
 from argosy_core.storage.chain_v0 import V0_ENTRY
-from argosy_core.storage.files.chain import FLEET
+from argosy_core.storage.day_chain import FLEET
 from argosy_core.types import Caller, Role
 from argosy_log.access import Access
 from argosy_log.anchoring import Anchoring

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from argosy_core.errors import ArgosyError, InvalidArgument, NotFound
+from argosy_core.errors import ArgosyError, InvalidArgument
 from argosy_core.storage.base import Store
 from argosy_core.storage.chain_lines import parse_line
-from argosy_core.storage.chain_redaction import redact_line, redaction_event
+from argosy_core.storage.chain_redaction import no_entry, redact_line, redaction_event
 from argosy_core.types import Caller
 from argosy_log.event_feed import LOG_WRITER
 from argosy_log.event_index import EventIndex
@@ -33,8 +33,7 @@ class Redacting:
         line, _ = await self._index.ask_fresh([stream], lambda db: entry_line(db, stream, writer, seq))
         fields = parse_line(line) if line else None
         if fields is None:
-            hint = "log_query shows each entry's stream, writer and seq; an older system's lines have none"
-            raise NotFound(f"there is no entry {seq} of {writer[:80]!a} in {stream[:80]!a}", hint=hint)
+            raise no_entry(stream, writer, seq)
         redact_line(fields)  # raises for what must not be redacted, before anything is written
         told = await self._tell(stream, writer, seq, why.strip(), caller.role.value)
         entry = await self._chain.redact(stream, writer, seq)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from argosy_core.errors import Corrupted, InvalidArgument
+from argosy_core.errors import Corrupted, InvalidArgument, NotFound
 from argosy_core.storage.base import Entry
 from argosy_core.storage.chain_anchors import ANCHOR
 from argosy_core.storage.chain_lines import can_be_followed, entry_of, is_redacted, parse_line, recompute, redacted_line
@@ -54,6 +54,12 @@ def redact_line(fields: Mapping[str, Any]) -> tuple[Entry, bytes | None]:
         raise Corrupted(message, hint="log_verify tells what is wrong with it; put the line back first")
     new = redacted_line(entry)
     return entry_of(json.loads(new)), new
+
+
+def no_entry(stream: str, writer: str, seq: int) -> NotFound:
+    """What is raised for an entry that is not there."""
+    hint = "log_query shows each entry's stream, writer and seq; an older system's lines have none"
+    return NotFound(f"there is no entry {seq} of {writer[:80]!a} in {stream[:80]!a}", hint=hint)
 
 
 def redaction_event(writer: str, seq: int, why: str, by: str) -> dict[str, Any]:

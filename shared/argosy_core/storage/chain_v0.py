@@ -54,7 +54,7 @@ def entry_of_event(event: Mapping[str, Any]) -> EntryV0 | None:
         entry = EntryV0(inner["stream"], inner["writer"], inner["seq"], prev, bytes.fromhex(inner["hash"]), payload)
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error):
         return None
-    return entry if type(entry.seq) is int and all(isinstance(n, str) for n in (entry.stream, entry.writer)) else None
+    return entry if [type(inner[name]) for name in ("stream", "writer", "seq")] == [str, str, int] else None
 
 
 class ChainV0:
