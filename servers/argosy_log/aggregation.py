@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -89,7 +89,7 @@ def answer(db: sqlite3.Connection, sought: Sought) -> Answer:
     """All groups of the answer."""
     combos = _combos(db, sought.scope)
     found = Answer()
-    for row in _sums(db, sought):
+    for row in _sums(db, sought, combos):
         if (combo := combos.get(row["combo"])) is not None:
             group = found.groups.setdefault(_key(sought, combo, row), Group())
             group.events += row["events"]
@@ -159,11 +159,11 @@ def _part(name: Field, combo: sqlite3.Row, row: sqlite3.Row) -> Any:
 # Sums
 
 
-def _sums(db: sqlite3.Connection, sought: Sought) -> Iterator[sqlite3.Row]:
+def _sums(db: sqlite3.Connection, sought: Sought, combos: Collection[int]) -> Iterator[sqlite3.Row]:
     """Rows of (combo, span in hours, events, n, amount), which together are all events asked for."""
     column = _COLUMNS[sought.measure][0]
     if "run" in sought.by:
-        yield from _execute(db, "run_sums", column, {"first": sought.first, "last": sought.last})
+        yield from _run_sums(db, sought, column, combos)
         return
     ending = "_by_span" if sought.has_span else ""
     for grain, first, last in _cover(sought):
@@ -172,6 +172,19 @@ def _sums(db: sqlite3.Connection, sought: Sought) -> Iterator[sqlite3.Row]:
         else:
             arguments = {"grain": grain, "first": first, "last": last, "hours": 24 if grain == DAYS else 1}
             yield from _execute(db, f"sums{ending}", column, arguments)
+
+
+def _run_sums(db: sqlite3.Connection, sought: Sought, column: str, combos: Collection[int]) -> Iterator[sqlite3.Row]:
+    """As `_sums`, for each run: all events are looked at, and told apart no finer than was asked for."""
+    by_facts = any(name not in ("run", "day", "hour") for name in sought.by)
+    span = "coalesce(at / 3600000000, -1)" if sought.has_span else "-1"
+    parts = {"combo": "combo" if by_facts else "min(combo)", "span": span, "measure": column}
+    parts["groups"] = ", ".join(["combo"] * by_facts + [span] * sought.has_span) or "1 = 1"
+    query = statement("run_sums")
+    for name, text in parts.items():
+        query = query.replace(f"{{{name}}}", text)
+    arguments = {"first": sought.first, "last": sought.last, "combos": json.dumps(sorted(combos))}
+    yield from db.execute(query, arguments)
 
 
 def _execute(db: sqlite3.Connection, name: str, column: str, arguments: Mapping[str, Any]) -> sqlite3.Cursor:
@@ -241,6 +254,10 @@ def _values(db: sqlite3.Connection, sought: Sought, is_exact: bool) -> Iterator[
 
 def _spreads(db: sqlite3.Connection, sought: Sought) -> Iterator[tuple[sqlite3.Row, Mapping[int, int]]]:
     column = _COLUMNS[sought.measure][0]
+    if sought.first is None and sought.last is None and not sought.has_span:
+        for row in db.execute(statement("all_spreads"), {"measure": column}):
+            yield row, counts_of(row["counts"])
+        return
     for grain, first, last in _by_day(_cover(sought)):
         if grain == DAYS:
             for row in db.execute(statement("spreads"), {"measure": column, "first": first, "last": last}):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from argosy_log.event_facts import DAY_US, HOUR_US
@@ -15,6 +15,7 @@ from argosy_log.histogram import bucket_of
 MEASURES = ("cost", "tokens_in", "tokens_out", "latency")
 HOURS, DAYS = 0, 1
 NO_SPAN = -1
+ALL_FILES, ALL_SPANS = 0, -2  # where how values lie in the whole log is kept
 Figures = tuple[int | None, ...]
 """Values in the order of `MEASURES`."""
 
@@ -51,10 +52,9 @@ class FileSums:
         rows = [(grain, self.file, span, combo, *row) for (grain, span, combo), row in self.sums.items()]
         db.executemany(statement("add_sums"), rows)
         for (day, combo, measure), counts in self.spreads.items():
-            key = (self.file, day, combo, measure)
-            kept = db.execute(statement("spread"), key).fetchone()
-            whole = counts + counts_of(kept["counts"]) if kept else counts
-            db.execute(statement("set_spread"), (*key, json.dumps(whole, separators=(",", ":"))))
+            _add_spread(db, (self.file, day, combo, measure), counts)
+        for (combo, measure), counts in _all_days(self.spreads).items():
+            _add_spread(db, (ALL_FILES, ALL_SPANS, combo, measure), counts)
 
 
 def counts_of(text: str) -> Counter[int]:
@@ -62,8 +62,28 @@ def counts_of(text: str) -> Counter[int]:
     return Counter({int(bucket): count for bucket, count in json.loads(text).items()})
 
 
+def _add_spread(db: sqlite3.Connection, key: tuple[int, int, int, str], counts: Counter[int]) -> None:
+    kept = db.execute(statement("spread"), key).fetchone()
+    whole = counts_of(kept["counts"]) if kept else Counter[int]()
+    whole.update(counts)
+    left = {bucket: count for bucket, count in whole.items() if count}
+    db.execute(statement("set_spread"), (*key, json.dumps(left, separators=(",", ":"))))
+
+
+def _all_days(spreads: Mapping[tuple[int, int, str], Counter[int]]) -> dict[tuple[int, str], Counter[int]]:
+    found: dict[tuple[int, str], Counter[int]] = {}
+    for (_, combo, measure), counts in spreads.items():
+        found.setdefault((combo, measure), Counter()).update(counts)
+    return found
+
+
 def recount(db: sqlite3.Connection, file: int) -> None:
     """Add the file's events up again, after some were taken away."""
+    kept = db.execute(statement("spreads_of_file"), {"file": file}).fetchall()
+    gone = {(row["span"], row["combo"], row["measure"]): counts_of(row["counts"]) for row in kept}
+    for (combo, measure), counts in _all_days(gone).items():
+        less = Counter({bucket: -count for bucket, count in counts.items()})
+        _add_spread(db, (ALL_FILES, ALL_SPANS, combo, measure), less)
     db.execute(statement("drop_sums"), {"file": file})
     db.execute(statement("drop_spreads"), {"file": file})
     sums = FileSums(file)

@@ -53,6 +53,8 @@ SELECT counts FROM spreads WHERE file = ? AND span = ? AND combo = ? AND measure
 INSERT OR REPLACE INTO spreads VALUES (?, ?, ?, ?, ?);
 -- name: drop_sums
 DELETE FROM sums WHERE grain IN (0, 1) AND file = :file;
+-- name: spreads_of_file
+SELECT span, combo, measure, counts FROM spreads WHERE file = :file;
 -- name: drop_spreads
 DELETE FROM spreads WHERE file = :file;
 -- name: events_of_file
@@ -134,9 +136,14 @@ WHERE at >= :first AND at < :last GROUP BY combo;
 SELECT combo, at / 3600000000 AS span, count(*) AS events, count({measure}) AS n, coalesce(sum({measure}), 0) AS amount
 FROM events WHERE at >= :first AND at < :last GROUP BY combo, span;
 -- name: run_sums
-SELECT combo, run, coalesce(at / 3600000000, -1) AS span, count(*) AS events, count({measure}) AS n,
+SELECT {combo} AS combo, run, {span} AS span, count(*) AS events, count({measure}) AS n,
     coalesce(sum({measure}), 0) AS amount, min(id) AS id
-FROM events WHERE (:first IS NULL OR at >= :first) AND (:last IS NULL OR at < :last) GROUP BY combo, run, 3;
+FROM events
+WHERE (:first IS NULL OR at >= :first) AND (:last IS NULL OR at < :last)
+    AND +combo IN (SELECT value FROM json_each(:combos))
+GROUP BY run, {groups};
+-- name: all_spreads
+SELECT combo, -1 AS span, counts FROM spreads WHERE file = 0 AND span = -2 AND measure = :measure;
 -- name: spreads
 SELECT combo, span * 24 AS span, counts FROM spreads WHERE measure = :measure AND span >= :first AND span < :last;
 -- name: values

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from argosy_core.canonical import NO_PREVIOUS, chain_hash_v0
@@ -188,7 +188,7 @@ def test_one_damage_does_not_hide_the_next() -> None:
     assert [finding[:3] for finding in log.found()] == [("altered", "w", 2), ("gap", "w", 6), ("altered", "w", 7)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_no_changed_byte_goes_unnoticed(data: st.DataObject) -> None:
     log = Log()
