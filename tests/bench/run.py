@@ -15,12 +15,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [str(Path(__file__).parent)]
 
 import cases  # noqa: E402
+import logs  # noqa: E402
 import running  # noqa: E402
 from measure import Row, compiled_environment, save, show  # noqa: E402
 
 CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
     "P1": [cases.writing],
     "P2": [cases.searching],
+    "P4": [logs.appending],
+    "P5": [logs.asking],
     "P7": [running.queueing],
     "P8": [cases.judging],
     "P9": [cases.cold_start, running.relayed_start],
