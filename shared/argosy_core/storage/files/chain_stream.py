@@ -15,7 +15,7 @@ from argosy_core.held_file import HeldFile
 from argosy_core.ids import Ids
 from argosy_core.storage.base import Entry, FileInfo
 from argosy_core.storage.chain_days import day_files, day_path, log_folder
-from argosy_core.storage.chain_lines import can_be_followed, entry_of, make_entry, parse_line
+from argosy_core.storage.chain_lines import can_be_followed, entry_of, is_torn_write, make_entry, parse_line
 from argosy_core.storage.files.chain_state import CacheLost, ChainCache, StreamState
 from argosy_core.vault import Vault
 
@@ -23,6 +23,7 @@ T = TypeVar("T")
 SAVE_EVERY = 256  # entries between two savings of the cache
 SALT_BYTES = 16
 PIECE_BYTES = 8 * 1024 * 1024
+MAX_WRITE_BYTES = 64 * 1024 * 1024  # no group commit comes near it
 
 
 @dataclass(slots=True)
@@ -223,16 +224,27 @@ class StreamLog:
         rest = b""
         while offset + len(rest) < info.stamp[1]:
             rest += self._vault.read_from(info.path, offset + len(rest), PIECE_BYTES)
-            whole = rest.rfind(b"\n") + 1
+            hole = self._find_hole(info, offset, rest) if last and b"\0" in rest else None
+            whole = rest.rfind(b"\n") + 1 if hole is None else hole
             for line in rest[:whole].splitlines():
                 self._learn(state, line)
             offset += whole
             state.read_to(info.path, offset, rest[:whole])
             rest = rest[whole:]
+            if hole is not None:
+                self._vault.cut_tail(info.path, offset)
+                return
         if rest and last:
             self._mend_tail(state, info.path, offset, rest)
         if state.unsaved >= SAVE_EVERY:
             self._cache.save(self._stream, state)
+
+    def _find_hole(self, info: FileInfo, offset: int, data: bytes) -> int | None:
+        """Where in *data*, read from *offset* on, begins what a power cut left of the last write."""
+        start = data.rfind(b"\n", 0, data.index(b"\0")) + 1
+        left = info.stamp[1] - offset - start
+        is_torn = left <= MAX_WRITE_BYTES and is_torn_write(self._vault.read_from(info.path, offset + start, left))
+        return start if is_torn else None
 
     def _mend_tail(self, state: StreamState, path: str, offset: int, tail: bytes) -> None:
         if parse_line(tail) is None:
