@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from power_cuts import Acknowledge, cut, vault_on, visible
+from power_cuts import Acknowledge, Died, cut, dying_after, vault_on, visible
 
 from argosy_core.errors import Corrupted
 from argosy_core.held_file import HeldFile
@@ -98,23 +98,6 @@ def test_a_cut_tail_is_on_the_file_or_set_aside(tmp_path: Path) -> None:
 
 
 # A process that dies leaves to the next one what it made and never synced.
-
-
-class Died(BaseException):
-    """A process that ends in the middle: nothing it would do then is done."""
-
-
-def dying_after(fs: PowerFileSystem, steps: int) -> None:
-    """Let every step after the next *steps* be one too many."""
-    left = steps
-
-    def guard(_: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise Died
-
-    fs.guard = guard
 
 
 def killed_at_each_step(tmp_path: Path) -> list[Crash]:

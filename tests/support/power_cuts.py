@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.testing.power import Crash, FolderImage, PowerFileSystem, crashes, disk_with
@@ -13,7 +14,8 @@ from argosy_core.vault import Vault
 
 Acknowledge = Callable[[Any], None]
 Program = Callable[[Vault, Acknowledge], None]
-LIMIT = int(os.environ.get("ARGOSY_CRASH_LIMIT", "300"))  # disks a moment; `make soak` takes more
+LIMIT = 300  # disks a moment
+LONG = (pytest.mark.soak, pytest.mark.timeout(1800))
 BARE = (".argosy/locks", ".argosy/recovered")
 
 
@@ -37,3 +39,20 @@ def visible(disk: FolderImage) -> dict[str, bytes]:
 def drafts(disk: FolderImage) -> list[str]:
     """The temporary files on a disk."""
     return [path for path, _ in disk.files() if path.endswith(".tmp")]
+
+
+class Died(BaseException):
+    """A process that ends in the middle: nothing it would do then is done."""
+
+
+def dying_after(fs: PowerFileSystem, steps: int) -> None:
+    """Let every step after the next *steps* be one too many."""
+    left = steps
+
+    def guard(_: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Died
+
+    fs.guard = guard

@@ -126,9 +126,9 @@ class QueueFolders:
     ) -> tuple[int, set[str], Sequence[tuple[str, bytes, Stamp]]]:
         """Seal the folder of *state* and look at all of it: the seal, every id, and the files that are not known.
 
-        Drafts that a crash left are swept.
+        Drafts that a crash left are swept, and what is not known is durable then: who wrote it may have died before.
         """
-        with self._vault.opened_folder(f"{self.path}/{state}") as folder:
+        with self._vault.opened_folder(f"{self.path}/{state}", create=True) as folder:
             names = self._fs.names(folder)
             for name in names:
                 if name.startswith(".") and name.endswith(".tmp"):
@@ -139,6 +139,8 @@ class QueueFolders:
             for name in self._fs.names(folder):
                 if name.endswith(SUFFIX) and not name.startswith(".") and is_sound(name):
                     self._survey_one(folder, name, is_known, ids, unknown)
+            if unknown:
+                self._fs.fsync(folder)
             return seal, ids, unknown
 
     def _survey_one(

@@ -46,6 +46,10 @@ class PowerFileSystem:
         """How many descriptors are open."""
         return len(self._open)
 
+    def seen(self) -> FolderImage:
+        """All that is there now, as a process sees it."""
+        return _image(self.root)
+
     def break_syncs(self, count: int = 1) -> None:
         """Let the next *count* fsyncs of files fail: their pages are lost, and count as clean from then on."""
         self._sync_failures = count
@@ -228,3 +232,11 @@ def _status(node: Node) -> os.stat_result:
     seconds = node.mtime_ns // 1_000_000_000
     fields = (kind | node.mode, node.number, _DEVICE, 1, os.getuid(), os.getgid(), size, seconds, seconds, seconds)
     return os.stat_result(fields, {"st_mtime_ns": node.mtime_ns})
+
+
+def _image(folder: FolderNode) -> FolderImage:
+    entries = [
+        (name, _image(node) if isinstance(node, FolderNode) else FileImage(bytes(node.seen), node.mtime_ns, node.mode))
+        for name, node in sorted(folder.seen.items())
+    ]
+    return FolderImage(tuple(entries), folder.mtime_ns)
