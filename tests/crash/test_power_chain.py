@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from power_cuts import Acknowledge, cut, vault_on
 
-from argosy_core.errors import ArgosyError
+from argosy_core.errors import ArgosyError, Corrupted
 from argosy_core.ids import Ids
 from argosy_core.storage.chain_days import day_files
 from argosy_core.storage.chain_lines import parse_line
@@ -17,7 +18,7 @@ from argosy_core.storage.chain_verify import verify_stream
 from argosy_core.storage.files.chain_state import ChainCache
 from argosy_core.storage.files.chain_stream import Append, StreamLog
 from argosy_core.testing.fakes import FakeClock, SeededIds
-from argosy_core.testing.power import Crash, disk_with
+from argosy_core.testing.power import Crash, PowerFileSystem, disk_with
 from argosy_core.vault import Vault
 
 STREAM = "harbor"
@@ -34,7 +35,8 @@ def log_of(vault: Vault, cache: ChainCache | None = None, ids: Ids | None = None
 def append_all(log: StreamLog, numbers: Sequence[int], acknowledge: Acknowledge) -> None:
     """One group commit."""
     appends = [Append(f"w{n % 3}", {"n": n, "text": TEXT, "key": f"k{n}"}, f"k{n}", None) for n in numbers]
-    log.append(appends)
+    if appends:
+        log.append(appends)
     for append in appends:
         assert append.outcome is not None
         if isinstance(append.outcome, ArgosyError):
@@ -55,10 +57,12 @@ def check_opened_again(tmp_path: Path, crash: Crash) -> None:
     cache = ChainCache(tmp_path / "nowhere/chain.sqlite")
     log = log_of(vault, cache, SeededIds(99))
     told = [number for numbers in crash.acknowledged for number in numbers]
-    append_all(log, [1000, *told[-1:]], lambda _: None)
+    append_all(log, [1000], lambda _: None)
     numbers = [fields["n"] for fields in lines_of(vault)]
-    assert len(numbers) == len(set(numbers)), "a key appends once"
     assert {*told, 1000} <= set(numbers)
+    append_all(log, told[-1:], lambda _: None)
+    assert [fields["n"] for fields in lines_of(vault)] == numbers, "a key appends once"
+    assert len(numbers) == len(set(numbers))
     files = ((info.path, vault.read_from(info.path, 0)) for info in day_files(vault, STREAM))
     report = verify_stream(STREAM, files)
     assert (report.findings, report.unchained) == ((), 0)
@@ -80,7 +84,26 @@ def over_a_month(vault: Vault, acknowledge: Acknowledge) -> None:
         vault.clock.advance(15 * 86400)
 
 
-@pytest.mark.parametrize("program", [group_commits, over_a_month])
+def failing_syncs(vault: Vault, acknowledge: Acknowledge) -> None:
+    """One append cannot be synced, and the next one can be neither synced nor taken back."""
+    assert isinstance(vault.fs, PowerFileSystem)
+    log = log_of(vault)
+    append_all(log, [1], acknowledge)
+
+    def guard(step: str) -> None:
+        if step == "truncate":
+            raise OSError(errno.EIO, "Input/output error")
+
+    for number, refuse in ((20, vault.fs.guard), (40, guard)):
+        vault.fs.break_syncs()
+        vault.fs.guard = refuse
+        with pytest.raises(Corrupted):
+            append_all(log, range(number, number + 9), acknowledge)  # several blocks
+        vault.fs.guard = lambda _: None
+        append_all(log, [number + 9], acknowledge)
+
+
+@pytest.mark.parametrize("program", [group_commits, over_a_month, failing_syncs])
 def test_every_crash_leaves_a_whole_chain_with_all_that_was_acknowledged(program: Any, tmp_path: Path) -> None:
     found = cut(tmp_path, AGENT, program)
     assert len(found) > 20

@@ -63,6 +63,7 @@ class StreamLog:
         self._hold = hold
         self._state: StreamState | None = None
         self._held: HeldFile | None = None
+        self._unsynced: tuple[str, int, bytes] | None = None  # file, offset and bytes of an append that failed
         self._folders: tuple[int, ...] | None = None  # when files were last made in the log's folders
 
     def append(self, appends: Sequence[Append]) -> None:
@@ -131,19 +132,36 @@ class StreamLog:
     def _write(self, state: StreamState, batch: _Batch) -> None:
         file = max(day_path(self._stream, batch.moment.date()), state.file)
         data = b"".join(batch.lines)
-        state.read_to(file, self._append_to(file, data), data)
+        offset = state.offset if file == state.file else 0
+        state.read_to(file, self._append_to(file, offset, data), data)
         state.heads = batch.heads
         state.fresh_keys |= batch.keys
         state.unsaved += len(batch.lines)
         if state.unsaved >= SAVE_EVERY:
             self._cache.save(self._stream, state)
 
-    def _append_to(self, file: str, data: bytes) -> int:
-        if not self._hold:
-            return self._vault.append(file, data)
-        if self._held is None or self._held.path != file:
-            self._held = HeldFile(self._vault, file)
-        return self._held.append(data)
+    def _append_to(self, file: str, offset: int, data: bytes) -> int:
+        try:
+            if not self._hold:
+                return self._vault.append(file, data)
+            if self._held is None or self._held.path != file:
+                self._held = HeldFile(self._vault, file)
+            return self._held.append(data)
+        except BaseException:
+            # What is known of the file does not count any more: it is opened and read again.
+            self._held = self._state = None
+            self._unsynced = (file, offset, data)
+            raise
+
+    def _cut_unsynced(self) -> None:
+        """Take away what a failed append left in the file: it may look written, and be on no disk."""
+        if self._unsynced is None:
+            return
+        file, offset, data = self._unsynced
+        left = self._vault.read_from(file, offset)
+        if left and data.startswith(left):  # nobody went on after it
+            self._vault.cut_tail(file, offset)
+        self._unsynced = None
 
     def _entry_of_repeat(self, state: StreamState, batch: _Batch, append: Append) -> Entry | None:
         """The entry that was appended under this key before. Raises Conflict when it has another event."""
@@ -172,6 +190,7 @@ class StreamLog:
     # Catching up with what others wrote
 
     def _catch_up(self) -> StreamState:
+        self._cut_unsynced()
         state = self._state
         if state is None or state.epoch != self._cache.epoch:
             state, self._folders = self._cache.load(self._stream), None

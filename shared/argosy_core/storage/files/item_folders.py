@@ -28,6 +28,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _MILLISECOND_NS = 1_000_000
 Stamp = tuple[int, int]
 """Modification time and size."""
+UNREAD: Stamp = (-1, -1)
+"""Of a file that the disk did not give: no file has it, so the next look reads again."""
 
 
 class QueueFolders:
@@ -126,6 +128,7 @@ class QueueFolders:
     ) -> tuple[int, set[str], Sequence[tuple[str, bytes, Stamp]]]:
         """Seal the folder of *state* and look at all of it: the seal, every id, and the files that are not known.
 
+        The seal is 0 when the disk did not give one of them (that one is `UNREAD`): then somebody must look again.
         Drafts that a crash left are swept, and what is not known is durable then: who wrote it may have died before.
         """
         with self._vault.opened_folder(f"{self.path}/{state}", create=True) as folder:
@@ -141,7 +144,7 @@ class QueueFolders:
                     self._survey_one(folder, name, is_known, ids, unknown)
             if unknown:
                 self._fs.fsync(folder)
-            return seal, ids, unknown
+            return 0 if any(stamp == UNREAD for _, _, stamp in unknown) else seal, ids, unknown
 
     def _survey_one(
         self,
@@ -157,11 +160,19 @@ class QueueFolders:
                 return
             id, stamp = name.removesuffix(SUFFIX), (found.st_mtime_ns, found.st_size)
             if not is_known(id, stamp):
-                data = self._content(folder, name) if found.st_size <= MAX_FILE_BYTES else b""
-                unknown.append((id, data, stamp))
+                unknown.append(self._unknown(folder, id, stamp))
             ids.add(id)
         except FileNotFoundError:
             return  # a person took it away while we looked
+
+    def _unknown(self, folder: int, id: str, stamp: Stamp) -> tuple[str, bytes, Stamp]:
+        try:
+            data = self._content(folder, f"{id}{SUFFIX}") if stamp[1] <= MAX_FILE_BYTES else b""
+        except FileNotFoundError:
+            raise
+        except OSError:  # the others are to go on
+            return id, b"", UNREAD
+        return id, data, stamp
 
     def _content(self, folder: int, name: str) -> bytes:
         fd = self._fs.open(name, _READ, dir_fd=folder)
