@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.content import ABSENT, ANY, Content, Expect, FileInfo, check_expected
+from argosy_core.drafts import MIN_AGE_SECONDS, discard, open_draft, sweep_drafts
 from argosy_core.errors import (
     InvalidArgument,
     NotFound,
@@ -200,8 +201,7 @@ class Vault:
             self._replace_in(fd, stamp, "/".join((*folder, stamp)), old.data)
 
     def _replace_in(self, folder: int, name: str, path: str, data: bytes) -> Content:
-        temporary = f".{name[:60]}.{self._ids.random(6).hex()}.tmp"
-        fd = self.fs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, dir_fd=folder)
+        draft, fd = open_draft(self.fs, folder, name, self._ids)
         try:
             try:
                 old = self._copy_mode(fd, folder, name, path)
@@ -210,9 +210,9 @@ class Vault:
                 self.fs.fsync(fd)
             finally:
                 self.fs.close(fd)
-            self.fs.rename(temporary, name, dir_fd=folder)
+            self.fs.rename(draft, name, dir_fd=folder)
         except BaseException:
-            self._discard(folder, temporary)
+            discard(self.fs, folder, draft)
             raise
         self.fs.fsync(folder)
         return Content(path, data, sha256_hex(data), (mtime, len(data)))
@@ -235,11 +235,14 @@ class Vault:
         self.fs.set_mtime(fd, old.st_mtime_ns + 1)
         return self.fs.fstat(fd).st_mtime_ns
 
-    def _discard(self, folder: int, name: str) -> None:
-        try:
-            self.fs.unlink(name, dir_fd=folder)
-        except OSError:
-            return  # why the write failed is what the caller must hear
+    def sweep(
+        self, *, min_age_seconds: float = MIN_AGE_SECONDS, is_stopped: Callable[[], bool] = lambda: False
+    ) -> list[str]:
+        """Remove the drafts that dead writers left, at least *min_age_seconds* old; their paths."""
+        now = self.clock.now().timestamp()
+        with os_errors("the vault"):
+            found = sweep_drafts(self.fs, self._walk, now, min_age_seconds=min_age_seconds, is_stopped=is_stopped)
+            return list(found)
 
     def remove(self, path: str, *, expect: Expect = ANY) -> None:
         """Take the file at *path* away, durably. Raises NotFound, and Conflict when *expect* is another version."""

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from argosy_core.drafts import discard, open_draft
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
 from argosy_core.names import is_sound
@@ -23,7 +24,6 @@ from argosy_core.vault import MAX_FILE_BYTES, Vault
 
 ROOT = "_fleet/queue"
 SUFFIX = ".json"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _MILLISECOND_NS = 1_000_000
 Stamp = tuple[int, int]
@@ -76,14 +76,12 @@ class QueueFolders:
                     del drafts[id]
             finally:
                 for draft in drafts.values():
-                    self._unlink(folder, draft)
+                    discard(self._fs, folder, draft)
             self._fs.fsync(folder)
             return stamps, self._seal(folder)
 
     def _draft(self, folder: int, id: str, data: bytes, drafts: dict[str, str]) -> Stamp:
-        name = f".{id[:60]}.{self._ids.random(6).hex()}.tmp"
-        fd = self._fs.open(name, _NEW, dir_fd=folder)
-        drafts[id] = name
+        drafts[id], fd = open_draft(self._fs, folder, id, self._ids)
         try:
             view = memoryview(data)
             while view:

@@ -15,6 +15,7 @@ from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
 from argosy_core.storage.files.chain import FileChain
 from argosy_core.storage.files.documents import FileDocuments
+from argosy_core.storage.files.draft_sweep import DraftSweep
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
 from argosy_core.vault import Vault
@@ -34,6 +35,7 @@ class FileStore:
         self.items = FileItems(vault, clock, ids)
         self.bell = FileBell(vault.root)
         self.archive = FileArchive(vault)
+        self._sweep = DraftSweep(vault)
         self._users = 0
         self._guard = threading.Lock()
         self._shared: dict[str, Any] = {}
@@ -47,10 +49,11 @@ class FileStore:
         return self.vault.state_path(name)
 
     def start(self) -> None:
-        """Watch the folder until as many `stop` calls came as there were `start` calls."""
+        """Watch the folder, and sweep it once, until as many `stop` calls came as there were `start` calls."""
         self._users += 1
         if self._users == 1:
             self.bell.start()
+            self._sweep.start()
 
     async def stop(self) -> None:
         """End what `start` began, and keep what was learned for the next start."""
@@ -58,6 +61,7 @@ class FileStore:
         if self._users == 0:
             with CancelScope(shield=True):
                 await to_thread.run_sync(self.bell.stop)
+                await to_thread.run_sync(self._sweep.stop)
                 await to_thread.run_sync(self.chain.close)
 
     def shared(self, name: str, make: Callable[[], T], close: Callable[[T], None]) -> T:
@@ -82,6 +86,7 @@ class FileStore:
         for closer in reversed(closers):
             closer()
         self.bell.stop()
+        self._sweep.stop()
         self.chain.close()
         self.items.close()
         self.vault.close()
