@@ -341,9 +341,10 @@ class Vault:
         return self._locks.hold(name or "root", wait_seconds)
 
     def state_path(self, name: str) -> Path:
-        """Where the rebuildable file *name* of ``.argosy`` lies; the folder exists after the call."""
+        """Where the rebuildable file *name* of ``.argosy`` lies; the folder is made if it can be."""
         folder = self.root / STATE_FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(OSError):  # a full or read-only disk: who opens the file says so
+            folder.mkdir(mode=0o700, exist_ok=True)
         return folder / name
 
     @contextmanager

@@ -210,4 +210,4 @@ def _in_transaction(connection: sqlite3.Connection, begin: str, work: Callable[[
 def _as_argosy(failure: sqlite3.DatabaseError, code: int) -> ArgosyError:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return Unavailable("the search index is busy with writes of other processes")
-    return Unavailable(f"the search index does not answer: {failure}")
+    return Unavailable(f"the search index does not answer: {failure}", hint="is the disk of .argosy full or read-only?")
