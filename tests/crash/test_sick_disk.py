@@ -48,7 +48,6 @@ READS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "journal_read": (create_journal, {}),
     "log_query": (create_log, {}),
     "log_verify": (create_log, {}),
-    "queue_inspect": (create_queue, {"queue": "work"}),
     "goal_list": (create_goal, {}),
     "schedule_list": (create_scheduler, {}),
 }
