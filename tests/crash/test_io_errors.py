@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from power_cuts import BARE
+from power_cuts import BARE, drafts
 
 from argosy_core.errors import ArgosyError
 from argosy_core.storage.base import NewItem
@@ -20,7 +20,7 @@ from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.testing.faults import ALL_CALLS, FaultyFileSystem
-from argosy_core.testing.power import PowerFileSystem, disk_with
+from argosy_core.testing.power import FolderImage, PowerFileSystem, disk_with
 from argosy_core.vault import Vault
 
 ERRORS = [errno.EIO, errno.ENOSPC, errno.EINTR, errno.EDQUOT, errno.EROFS]
@@ -83,6 +83,11 @@ def each_failure(tmp_path: Path, call: str, error: int, *, for_good: bool) -> It
     raise AssertionError("the call never came to its end")
 
 
+def seen(vault: Vault) -> FolderImage:
+    assert isinstance(vault.fs, FaultyFileSystem) and isinstance(vault.fs.inner, PowerFileSystem)
+    return vault.fs.inner.seen()
+
+
 def content(vault: Vault, path: str) -> bytes | None:
     return vault.read(path).data if vault.info(path) else None
 
@@ -94,6 +99,7 @@ def test_a_failing_call_leaves_the_old_file_or_the_new(call: str, error: int, fo
     path, old, new = RESULTS[call]
     for vault, acknowledged in each_failure(tmp_path, call, error, for_good=for_good):
         assert content(vault, path) in ([new] if acknowledged else [old, new])
+        assert for_good or drafts(seen(vault)) == []
         vault.replace(path, b"after")
         assert content(vault, path) == b"after"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from power_cuts import Acknowledge, Died, cut, dying_after, vault_on, visible
+from power_cuts import Acknowledge, Died, cut, drafts, dying_after, vault_on, visible
 
 from argosy_core.errors import Corrupted
 from argosy_core.held_file import HeldFile
@@ -169,3 +169,24 @@ def test_a_vault_is_read_over_what_a_crash_left(tmp_path: Path) -> None:
         old = again.read(NOTE)
         again.replace(NOTE, b"after", expect=old.version)
         assert again.read(NOTE).data == b"after"
+
+
+def test_whatever_step_a_writer_dies_at_its_draft_is_swept(tmp_path: Path) -> None:
+    left = 0
+    for steps in range(1, 30):
+
+        def program(vault: Vault, _: object, steps: int = steps) -> None:
+            assert isinstance(vault.fs, PowerFileSystem)
+            dying_after(vault.fs, steps)
+            try:
+                vault.replace("harbor/note.md", b"new", keep_version=True)
+            except Died:
+                return
+
+        for crash in cut(tmp_path, {"harbor/note.md": b"old"}, program):
+            left += len(drafts(crash.disk))
+            again = vault_on(tmp_path, crash.disk)
+            assert isinstance(again.fs, PowerFileSystem)
+            again.sweep(min_age_seconds=-1e9)
+            assert drafts(again.fs.seen()) == []
+    assert left > 10

@@ -66,7 +66,11 @@ def check_named(answer: Answer, code: str) -> None:
     assert "(" in answer.text and "Traceback" not in answer.text, f"no hint: {answer.text}"
 
 
-@pytest.mark.parametrize("error", CODES, ids=lambda error: errno.errorcode[error])
+@pytest.mark.parametrize(
+    "error",
+    [errno.ENOSPC, *(pytest.param(error, marks=pytest.mark.soak) for error in (errno.EDQUOT, errno.EROFS))],
+    ids=lambda error: errno.errorcode[error],
+)
 @pytest.mark.parametrize("tool", WRITES)
 async def test_a_write_says_what_is_wrong_and_works_when_it_is_mended(tool: str, error: int, tmp_path: Path) -> None:
     fs = FaultyFileSystem(PosixFileSystem())
@@ -134,7 +138,13 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[3]))
 """
 
 
-@pytest.mark.parametrize("state", ["full", "used, then full", "read-only", "used, then read-only"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        *(pytest.param(state, marks=pytest.mark.soak) for state in ("full", "read-only")),
+        *("used, then full", "used, then read-only"),
+    ],
+)
 def test_a_real_disk_that_is_full_or_read_only_is_named(state: str, tmp_path: Path) -> None:
     own = ["unshare", "--mount", "--map-root-user"]
     mount = f"mount -t tmpfs -o size=1m tmpfs {tmp_path}"

@@ -260,15 +260,11 @@ class _Unsynced:
 
 
 @bug
-def of_two_files_the_older_counts(set: Set) -> None:
+def the_older_file_of_a_move_stays(set: Set) -> None:
     real = LockedQueue._adopt
 
     def adopt(queue: LockedQueue, rows: Any, item: Item, stamp: Any, stale: Any) -> None:
-        row = rows.row(item.id)
-        if row is None or row["state"] == item.state or not queue._folders.holds(row["state"], item.id):
-            real(queue, rows, item, stamp, stale)
-        elif item.revision > row["revision"]:
-            stale.append((item.state, item.id))
+        real(queue, rows, item, stamp, [])
 
     set(LockedQueue, "_adopt", adopt)
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from power_cuts import Died, cut, drafts, dying_after, vault_on
 
 from argosy_core.clock import SystemClock
 from argosy_core.drafts import open_draft
@@ -18,7 +17,6 @@ from argosy_core.ids import SystemIds
 from argosy_core.storage.files.draft_sweep import DraftSweep
 from argosy_core.testing.fakes import FakeClock
 from argosy_core.testing.faults import FaultyFileSystem
-from argosy_core.testing.power import PowerFileSystem
 from argosy_core.vault import Vault
 
 DRAFT = ".note.md.0123456789ab.tmp"
@@ -95,24 +93,3 @@ def test_a_start_sweeps_once_and_a_stop_does_not_wait_for_it(tmp_path: Path, mon
     sweep._thread.join(10)
     sweep.stop()
     assert not (tmp_path / DRAFT).exists()
-
-
-def test_whatever_step_a_writer_dies_at_its_draft_is_swept(tmp_path: Path) -> None:
-    left = 0
-    for steps in range(1, 30):
-
-        def program(vault: Vault, _: object, steps: int = steps) -> None:
-            assert isinstance(vault.fs, PowerFileSystem)
-            dying_after(vault.fs, steps)
-            try:
-                vault.replace("harbor/note.md", b"new", keep_version=True)
-            except Died:
-                return
-
-        for crash in cut(tmp_path, {"harbor/note.md": b"old"}, program):
-            left += len(drafts(crash.disk))
-            again = vault_on(tmp_path, crash.disk)
-            assert isinstance(again.fs, PowerFileSystem)
-            again.sweep(min_age_seconds=-1e9)
-            assert drafts(again.fs.seen()) == []
-    assert left > 10

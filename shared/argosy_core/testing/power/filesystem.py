@@ -102,6 +102,8 @@ class PowerFileSystem:
     # The protocol
 
     def open(self, name: str, flags: int, *, dir_fd: int | None = None, mode: int = FILE_MODE) -> int:
+        if flags & os.O_CREAT:
+            self.guard("create")
         folder, last = self._walk(name, dir_fd)
         node: Node | None = folder.seen.get(last) if last else folder
         if node is not None and flags & os.O_CREAT and flags & os.O_EXCL:
@@ -112,7 +114,6 @@ class PowerFileSystem:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
         is_new = node is None
         if node is None:
-            self.guard("create")
             now = self._tick()
             node = FileNode(FileImage(b"", now, mode))
             folder.change(now, (last, node))
