@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import ItemsAtOnce, LeasesAtOnce, Now
 from power_cuts import BARE, drafts
 
 from argosy_core.errors import ArgosyError
 from argosy_core.storage.base import NewItem
+from argosy_core.storage.chain_appends import Append
 from argosy_core.storage.chain_days import day_files
 from argosy_core.storage.chain_verify import verify_stream
 from argosy_core.storage.files.chain_state import ChainCache
-from argosy_core.storage.files.chain_stream import Append, StreamLog
-from argosy_core.storage.files.items import FileItems
-from argosy_core.storage.files.leases import FileLeases
+from argosy_core.storage.files.chain_stream import StreamLog
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.testing.faults import ALL_CALLS, FaultyFileSystem
 from argosy_core.testing.power import FolderImage, PowerFileSystem, disk_with
@@ -38,10 +38,9 @@ def opened(root: Path) -> tuple[Vault, FaultyFileSystem]:
 
 def logged(vault: Vault, number: int) -> None:
     log = StreamLog("harbor", vault, vault.clock, SeededIds(3), ChainCache(vault.root / "none/c"), hold=True)
-    append = Append("w", {"n": number}, None, None)
+    append = Append("harbor", "w", {"n": number}, None, None)
     log.append([append])
-    if isinstance(append.outcome, ArgosyError):
-        raise append.outcome
+    append.result()
 
 
 CALLS: dict[str, Callable[[Vault], Any]] = {
@@ -51,7 +50,7 @@ CALLS: dict[str, Callable[[Vault], Any]] = {
     "append": lambda vault: vault.append("harbor/day.txt", NEW),
     "cut_tail": lambda vault: vault.cut_tail("harbor/torn.jsonl", 4),
     "log": lambda vault: logged(vault, 1),
-    "lease": lambda vault: FileLeases(vault, vault.clock, SeededIds(4))._acquire("desk", "ann", 30),
+    "lease": lambda vault: Now(LeasesAtOnce(vault, vault.clock, SeededIds(4))).acquire("desk", "ann", 30),
 }
 RESULTS: dict[str, tuple[str, bytes | None, bytes | None]] = {
     "replace": (NOTE, OLD, NEW),
@@ -119,11 +118,11 @@ def test_a_failing_append_is_not_in_the_log_and_the_log_goes_on(error: int, for_
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: errno.errorcode[error])
 def test_a_failing_lease_is_held_once(error: int, tmp_path: Path) -> None:
     for vault, acknowledged in each_failure(tmp_path, "lease", error, for_good=False):
-        leases = FileLeases(vault, vault.clock, SeededIds(5))
+        leases = Now(LeasesAtOnce(vault, vault.clock, SeededIds(5)))
         assert isinstance(vault.clock, FakeClock)
-        assert not acknowledged or leases._current("desk") is not None
+        assert not acknowledged or leases.current("desk") is not None
         vault.clock.advance(60)
-        assert leases._acquire("desk", "bob", 30).generation in ([2] if acknowledged else [1, 2])
+        assert leases.acquire("desk", "bob", 30).generation in ([2] if acknowledged else [1, 2])
 
 
 def test_a_write_that_takes_few_bytes_at_a_time_is_gone_on_with(tmp_path: Path) -> None:
@@ -160,31 +159,32 @@ def test_an_item_whose_move_fails_is_where_it_was_or_where_it_should_go(move: st
         root = tmp_path / str(nth)
         root.mkdir()
         vault, fs = opened(root)
-        items = FileItems(vault, vault.clock, SeededIds(6))
+        kept = ItemsAtOnce(vault, vault.clock, SeededIds(6))
+        items = Now(kept)
         new = NewItem("q", {"n": 1}, key="k")
         if move != "enqueue":
-            items._enqueue(new)
-        held = items._claim("q", "w", 30, 1, None) if move == "complete" else []
+            items.enqueue(new)
+        held = items.claim("q", "w", 30) if move == "complete" else []
         fs.arm(nth, errno.EIO, calls=ALL_CALLS)
         try:
             if move == "enqueue":
-                items._enqueue(new)
+                items.enqueue(new)
             elif move == "claim":
-                items._claim("q", "w", 30, 1, None)
+                items.claim("q", "w", 30)
             else:
-                items._complete(held[0].id, held[0].lease.token if held[0].lease else "", {})
+                items.complete(held[0].id, held[0].lease.token if held[0].lease else "", {})
         except ArgosyError as failure:
             assert failure.hint, failure.message
         was_hit = fs.disarm()
         assert isinstance(vault.clock, FakeClock)
         vault.clock.advance(60)
-        item, _ = items._enqueue(new)
-        claimed = items._claim("q", "w", 30, 5, None)
+        item, _ = items.enqueue(new)
+        claimed = items.claim("q", "w", 30, 5)
         assert len(claimed) + (item.state == "done") == 1
         for found in claimed:
-            items._complete(found.id, found.lease.token if found.lease else "", {})
-        assert items._counts("q", None) == {"done": 1}
-        items.close()
+            items.complete(found.id, found.lease.token if found.lease else "", {})
+        assert dict(items.counts("q")) == {"done": 1}
+        kept.close()
         if not was_hit:
             return
     raise AssertionError("the move never came to its end")

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from power_cuts import Acknowledge, cut, vault_on
 
-from argosy_core.errors import ArgosyError, Corrupted
+from argosy_core.errors import Corrupted
 from argosy_core.ids import Ids
+from argosy_core.storage.chain_appends import Append
 from argosy_core.storage.chain_days import day_files
 from argosy_core.storage.chain_lines import parse_line
 from argosy_core.storage.chain_verify import verify_stream
 from argosy_core.storage.files.chain_state import ChainCache
-from argosy_core.storage.files.chain_stream import Append, StreamLog
+from argosy_core.storage.files.chain_stream import StreamLog
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.testing.power import Crash, PowerFileSystem, disk_with
 from argosy_core.vault import Vault
@@ -34,13 +35,11 @@ def log_of(vault: Vault, cache: ChainCache | None = None, ids: Ids | None = None
 
 def append_all(log: StreamLog, numbers: Sequence[int], acknowledge: Acknowledge) -> None:
     """One group commit."""
-    appends = [Append(f"w{n % 3}", {"n": n, "text": TEXT, "key": f"k{n}"}, f"k{n}", None) for n in numbers]
+    appends = [Append(STREAM, f"w{n % 3}", {"n": n, "text": TEXT, "key": f"k{n}"}, f"k{n}", None) for n in numbers]
     if appends:
         log.append(appends)
     for append in appends:
-        assert append.outcome is not None
-        if isinstance(append.outcome, ArgosyError):
-            raise append.outcome
+        append.result()
     acknowledge(tuple(numbers))
 
 

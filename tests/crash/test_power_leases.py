@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from at_once import LeasesAtOnce, Now
 from power_cuts import Acknowledge, cut, vault_on
 
 from argosy_core.errors import Conflict
 from argosy_core.storage.base import Lease
-from argosy_core.storage.files.leases import FileLeases
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.testing.power import Crash
 from argosy_core.vault import Vault
@@ -17,31 +17,31 @@ NAME = "the desk"
 
 
 def two_holders(vault: Vault, acknowledge: Acknowledge) -> None:
-    leases = FileLeases(vault, vault.clock, SeededIds(5))
-    first = leases._acquire(NAME, "ann", 30)
+    leases = Now(LeasesAtOnce(vault, vault.clock, SeededIds(5)))
+    first = leases.acquire(NAME, "ann", 30)
     acknowledge(("held", first))
-    renewed = leases._renew(first, 60)
+    renewed = leases.renew(first, 60)
     acknowledge(("held", renewed))
-    leases._release(renewed)
+    leases.release(renewed)
     acknowledge(("free", renewed))
-    acknowledge(("held", leases._acquire(NAME, "bob", 30)))
+    acknowledge(("held", leases.acquire(NAME, "bob", 30)))
 
 
 def check_opened_again(root: Path, crash: Crash) -> None:
     vault = vault_on(root, crash.disk, ids=8)
-    leases = FileLeases(vault, vault.clock, SeededIds(88))
+    leases = Now(LeasesAtOnce(vault, vault.clock, SeededIds(88)))
     told: list[tuple[str, Lease]] = list(crash.acknowledged)
-    found = leases._current(NAME)
+    found = leases.current(NAME)
     if told and told[-1][0] == "held" and len(told) in (1, 4):  # what comes next may have begun
         assert found is not None
         assert found.generation == told[-1][1].generation
         assert found.expires_at >= told[-1][1].expires_at
     try:
-        given = leases._acquire(NAME, "cid", 30)
+        given = leases.acquire(NAME, "cid", 30)
     except Conflict:
         assert isinstance(vault.clock, FakeClock)
         vault.clock.advance(61)
-        given = leases._acquire(NAME, "cid", 30)
+        given = leases.acquire(NAME, "cid", 30)
     assert all(given.generation > lease.generation for _, lease in told)
 
 

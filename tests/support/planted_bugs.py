@@ -18,13 +18,11 @@ from argosy_core.content import Content
 from argosy_core.drafts import open_draft
 from argosy_core.errors import ArgosyError
 from argosy_core.fs import PosixFileSystem
-from argosy_core.storage import chain_lines, item_rules
-from argosy_core.storage.files import chain_stream, item_folders, item_queue, items
-from argosy_core.storage.files import leases as leases_files
+from argosy_core.storage import chain_lines, document_leases, item_rules
+from argosy_core.storage.files import chain_stream, item_folders, item_queue
 from argosy_core.storage.files.chain_stream import StreamLog
 from argosy_core.storage.files.item_folders import QueueFolders
 from argosy_core.storage.files.item_queue import LockedQueue
-from argosy_core.storage.files.leases import FileLeases
 from argosy_core.storage.item import Item
 from argosy_core.testing.power import PowerFileSystem
 from argosy_core.testing.power.nodes import FileNode, FolderNode
@@ -293,7 +291,6 @@ def an_older_token_is_accepted(set: Set) -> None:
         return item.lease
 
     set(item_rules, "check_token", check_token)
-    set(items.rules, "check_token", check_token)
 
 
 @bug
@@ -303,16 +300,15 @@ def a_generation_begins_anew(set: Set) -> None:
     def abandoned(item: Item, now: Any) -> Item:
         return replace(real(item, now), generation=0)
 
-    for module in (item_rules, item_queue):
-        set(module, "abandoned", abandoned)
+    set(item_rules, "abandoned", abandoned)
 
 
 @bug
 def a_lease_forgets_its_generation(set: Set) -> None:
-    def release(leases: FileLeases, lease: Any) -> None:
-        leases._vault.remove(leases_files._path(lease.name))
+    async def release(leases: Any, lease: Any) -> None:
+        leases._vault.remove(document_leases._path(lease.name))
 
-    set(FileLeases, "_release", release)
+    set(document_leases.DocumentLeases, "release", release)
 
 
 @bug
@@ -320,8 +316,7 @@ def an_ended_lease_is_never_given_on(set: Set) -> None:
     def is_abandoned(item: Item, now: Any) -> bool:
         return False
 
-    for module in (item_rules, item_queue):
-        set(module, "is_abandoned", is_abandoned)
+    set(item_rules, "is_abandoned", is_abandoned)
 
 
 @bug
@@ -331,8 +326,8 @@ def a_lease_is_given_on_early(set: Set) -> None:
     def settle(queue: LockedQueue, count: int = 100) -> list[Item]:
         now = queue._clock.now()
         changes = []
-        for item_place in queue.ask(lambda rows: rows._run("in_state", state="leased").fetchall()):
-            item = queue.find(item_place["id"])
+        for item_place in queue._ask(lambda rows: rows.stamps("leased")):
+            item = queue.find(item_place)
             if item is not None:
                 changes.append((item.state, item_rules.abandoned(item, now)))
         if changes:

@@ -9,18 +9,17 @@ import hashlib
 import heapq
 import random
 import shutil
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from at_once import ItemsAtOnce, at_once
 from power_cuts import BARE, Died, dying_after
 
 from argosy_core.errors import Conflict
-from argosy_core.storage import item_rules as rules
-from argosy_core.storage.base import ENDED_STATES, Item, Lease, NewItem
-from argosy_core.storage.files.items import FileItems
+from argosy_core.storage.base import ENDED_STATES, Item, NewItem
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.testing.history import End, Op, Recorder, check_history, line_of
 from argosy_core.testing.power import PowerFileSystem, disk_with, disks_of
@@ -53,47 +52,6 @@ class SkewedClock(FakeClock):
         self._base.advance(seconds)
 
 
-class Direct:
-    """`Items` whose calls run at once, in the caller's thread."""
-
-    def __init__(self, items: FileItems) -> None:
-        self._items = items
-
-    async def enqueue(self, new: NewItem) -> tuple[Item, bool]:
-        return self._items._enqueue(new)
-
-    async def claim(self, queue: str, worker: str, lease_seconds: float, count: int = 1) -> Sequence[Item]:
-        return self._items._claim(queue, worker, lease_seconds, count, None)
-
-    async def complete(self, item: str, token: str, result: Mapping[str, Any]) -> Item:
-        return self._items._complete(item, token, result)
-
-    async def renew(self, item: str, token: str, lease_seconds: float) -> Item:
-        return self._change(item, token, lambda i, lease, now: rules.renewed(i, lease, now, lease_seconds))
-
-    async def fail(self, item: str, token: str, error: str, retry_in_seconds: float | None = None) -> Item:
-        return self._change(item, token, lambda i, _, now: rules.failed(i, error, now, retry_in_seconds))
-
-    async def release(self, item: str, token: str, hold: str | None = None) -> Item:
-        return self._change(item, token, lambda i, *_: rules.released(i, hold))
-
-    def _change(self, item: str, token: str, change: Callable[[Item, Lease, datetime], Item]) -> Item:
-        def checked(found: Item) -> Item:
-            return change(found, rules.check_token(found, token), self._items._clock.now())
-
-        return self._items._change(item, checked)
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """What *work*, which waits for nothing, comes to."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    raise AssertionError("it waits")
-
-
 class Simulation:
     """One run with *seed* over the folder *root*, where the projection lies."""
 
@@ -109,19 +67,18 @@ class Simulation:
         self._ticks = 0
         self._started = self._looks = 0
         self._queue: list[tuple[float, int, Life]] = []
-        self._open: list[tuple[Vault, FileItems]] = []
+        self._open: list[tuple[Vault, ItemsAtOnce]] = []
 
     # What a worker does
 
-    def recorder(self) -> tuple[Recorder, FileItems]:
+    def recorder(self) -> tuple[Recorder, ItemsAtOnce]:
         """A process of its own: its own vault, clock and ids over the one file system."""
         self._started += 1
         clock = SkewedClock(self.clock, self.chance.uniform(-SKEW_SECONDS, SKEW_SECONDS))
         vault = Vault(self.root, fs=self.fs, clock=clock, ids=SeededIds(self.seed * 1000 + self._started))
-        items = FileItems(vault, clock, SeededIds(-self.seed * 1000 - self._started))
+        items = ItemsAtOnce(vault, clock, SeededIds(-self.seed * 1000 - self._started))
         self._open.append((vault, items))
-        direct: Any = Direct(items)
-        return Recorder(direct, self._monotonic, lambda: clock.now().timestamp(), self.ops.append), items
+        return Recorder(items, self._monotonic, lambda: clock.now().timestamp(), self.ops.append), items
 
     def _monotonic(self) -> float:
         self._ticks += 1
@@ -227,11 +184,11 @@ class Simulation:
         if self._looks % 8 or not self._open or len({op.item for op in self.ops if op.kind == "enqueue"}) < self.count:
             return False
         items = self._open[0][1]
-        return not set(items._counts(QUEUE, None)) - set(ENDED_STATES)
+        return not set(at_once(items.counts(QUEUE))) - set(ENDED_STATES)
 
     def _ends(self) -> list[End]:
         _, items = self.recorder()
-        found, _ = items._list(QUEUE, None, None, 1000, None)
+        found, _ = at_once(items.list(QUEUE, limit=1000))
         return [End(item.id, item.state, item.problem or item.reason, item.generation) for item in found]
 
     def close(self) -> None:

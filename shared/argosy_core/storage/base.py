@@ -23,13 +23,14 @@ from argosy_core.storage.item import (
     Lease,
     NewItem,
 )
-from argosy_core.vault import ABSENT, ANY, Content, Expect, FileInfo
+from argosy_core.vault import ABSENT, ANY, STATE_FOLDER, Content, Expect, FileInfo
 
 __all__ = [
     "ABSENT",
     "ANY",
     "ENDED_STATES",
     "ITEM_STATES",
+    "LEFT_OUT",
     "PIECE_BYTES",
     "WAITING_STATES",
     "Archive",
@@ -59,6 +60,7 @@ __all__ = [
 
 
 T = TypeVar("T")
+LEFT_OUT = frozenset({STATE_FOLDER, ".git"})  # of an archive: what is rebuilt, and what another program keeps
 PIECE_BYTES = 8 * 1024 * 1024  # about as much of a stream is read at once
 
 
@@ -422,6 +424,11 @@ class Store(Protocol):
     def bell(self) -> Bell: ...
     @property
     def archive(self) -> Archive: ...
+
+    @property
+    def address(self) -> str:
+        """What `open_store` takes to open this store in another process: ``files`` or a URL."""
+        ...
 
     @property
     def root(self) -> Path:

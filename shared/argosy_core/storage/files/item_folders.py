@@ -20,9 +20,9 @@ from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
 from argosy_core.names import is_sound
 from argosy_core.storage.item import ITEM_STATES, ItemState
+from argosy_core.storage.item_record import ROOT
 from argosy_core.vault import MAX_FILE_BYTES, Vault
 
-ROOT = "_fleet/queue"
 SUFFIX = ".json"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _MILLISECOND_NS = 1_000_000

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from argosy_core.clock import rfc3339
-from argosy_core.storage.files.item_order import Rows
 from argosy_core.storage.item import ENDED_STATES, Hold, Item
+from argosy_core.storage.item_order import Rows
 
 
 def why_waiting(item: Item, rows: Rows, now: datetime) -> Sequence[Hold]:
