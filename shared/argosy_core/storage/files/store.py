@@ -11,6 +11,7 @@ from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
 from argosy_core.storage.files.chain import FileChain
 from argosy_core.storage.files.documents import FileDocuments
+from argosy_core.storage.files.draft_sweep import DraftSweep
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
 from argosy_core.storage.open_store import OpenStore
@@ -31,6 +32,7 @@ class FileStore(OpenStore):
         self.items = FileItems(vault, clock, ids)
         self.bell = FileBell(vault.root)
         self.archive = FileArchive(vault)
+        self._sweep = DraftSweep(vault)
 
     @property
     def root(self) -> Path:
@@ -41,13 +43,16 @@ class FileStore(OpenStore):
 
     def _begin(self) -> None:
         self.bell.start()
+        self._sweep.start()
 
     def _rest(self) -> None:
         self.bell.stop()
+        self._sweep.stop()
         self.chain.close()  # what was learned is kept for the next start
 
     def _release(self) -> None:
         self.bell.stop()
+        self._sweep.stop()
         self.chain.close()
         self.items.close()
         self.vault.close()
