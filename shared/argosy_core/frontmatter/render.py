@@ -140,7 +140,9 @@ def _escape(match: re.Match[str]) -> str:
 def _reads_as_block(text: str) -> bool:
     lines = text.split("\n")
     return (
-        len(lines) > 1 and bool(lines[0]) and not any(_unsafe().search(x) or x[:1] == " " or x[-1:] == " " for x in lines)
+        len(lines) > 1
+        and bool(lines[0])
+        and not any(_unsafe().search(x) or x[:1] == " " or x[-1:] == " " for x in lines)
     )
 
 

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,10 +28,22 @@ from argosy_core.serving.toolbox import Schemas, ToolEntry
 FORM = 1
 MAX_BYTES = 4 * 1024 * 1024
 FILES_KEPT = 8  # of one server: checkouts and versions that are used in turn
-LOADED_AT = SystemClock().now().timestamp()
 SETTLED_SECONDS = 10.0
-_own_root = Path(__file__).resolve().parents[3]
 _guard = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """This process's code: when it was loaded (seconds since 1970), and the folder that ours and all beside it is in.
+
+    What changed after that is not what it runs, and what lies elsewhere may import anything.
+    """
+
+    at: float
+    root: Path
+
+
+LOADED = Loaded(SystemClock().now().timestamp(), Path(__file__).resolve().parents[3])
 
 
 def cache_folder() -> Path | None:
@@ -43,15 +56,14 @@ def cache_folder() -> Path | None:
     return home / "argosy"
 
 
-def fill_schemas(server: str, entries: Sequence[ToolEntry], loaded_at: float = LOADED_AT) -> None:
+def fill_schemas(server: str, entries: Sequence[ToolEntry], loaded: Loaded = LOADED) -> None:
     """Give *entries*, all the tools of *server*, their schemas: the kept ones, else made now and kept.
 
-    *loaded_at* (seconds since 1970) is when this process had its code: what changed after that is not what it runs.
     Raises nothing on behalf of the cache.
     """
     with _guard:
         folder = cache_folder()
-        key = _key(entries, loaded_at) if server.isidentifier() else None
+        key = _key(entries, loaded) if server.isidentifier() else None
         path = None if folder is None or key is None else folder / f"{server}-{key[:16]}.json"
         kept = _read(path, key) if path and key else {}
         if kept.keys() == {entry.name for entry in entries}:
@@ -67,15 +79,15 @@ def fill_schemas(server: str, entries: Sequence[ToolEntry], loaded_at: float = L
 # The key
 
 
-def _key(entries: Sequence[ToolEntry], loaded_at: float) -> str | None:
+def _key(entries: Sequence[ToolEntry], loaded: Loaded) -> str | None:
     """The digest of what the schemas are made from; None when that cannot be known."""
     packages = {"argosy_core", *(entry.function.__module__.partition(".")[0] for entry in entries)}
     digest = hashlib.sha256(repr((FORM, sys.version, sys.flags.optimize, pydantic.VERSION)).encode())
     try:
         for folder in sorted({Path(sys.modules[name].__file__ or "").parents[1] for name in ("pydantic", "mcp")}):
-            _add(digest, _distributions(folder), loaded_at)
+            _add(digest, _distributions(folder), loaded.at)
         for package in sorted(packages):
-            _add(digest, _sources(package), loaded_at)
+            _add(digest, _sources(package, loaded.root), loaded.at)
     except (OSError, LookupError, TypeError, _Unknown):
         return None
     for entry in entries:
@@ -105,9 +117,9 @@ def _distributions(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 yield entry.path, entry.stat()
 
 
-def _sources(package: str) -> Iterator[tuple[str, os.stat_result]]:
+def _sources(package: str, within: Path) -> Iterator[tuple[str, os.stat_result]]:
     root = Path(sys.modules[package].__file__ or "").resolve().parent
-    if not root.is_relative_to(_own_root):  # neither ours nor installed beside us: what it imports is anybody's guess
+    if not root.is_relative_to(within):
         raise _Unknown
     for folder, folders, _ in os.walk(root):
         folders[:] = [name for name in folders if name != "__pycache__"]
