@@ -20,6 +20,7 @@ from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.storage.address import Address
 from argosy_core.types import Role
+from argosy_host.collector import settle
 from argosy_host.compose import HOST_KEY_VARIABLE, load_server
 
 
@@ -54,6 +55,7 @@ def serve_alone(options: ServeOptions) -> None:
     )
     names = options.servers or tuple(server.name for server in packaged().servers)
     parts = [load_server(name, config) for name in dict.fromkeys(names)]
+    settle()
     try:
         anyio.run(functools.partial(_serve, parts, options.address))
     finally:

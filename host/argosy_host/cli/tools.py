@@ -43,12 +43,12 @@ def tools(vault: Path, store: Address | None, role: str, profile: Any, as_json: 
 def _rows(server: ArgosyServer, role: Role) -> list[dict[str, Any]]:
     return [
         {
-            "name": entry.tool.name,
+            "name": entry.name,
             "server": server.short_name,
             "class": entry.action_class.value,
             "role": entry.role.value,
-            "title": entry.tool.title,
-            "description": entry.tool.description,
+            "title": entry.title,
+            "description": entry.description,
         }
         for entry in server.entries_for(role)
     ]
