@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from argosy_core.errors import ArgosyError, NotFound
+from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.index.documents import Entry
 from argosy_core.index.library import Library
 from argosy_core.storage.base import ABSENT, Files
@@ -21,6 +21,7 @@ DELAY_SECONDS = 1.0  # after the first write; the promise is 2 s
 MOST_LISTED = 5_000
 MAX_LINE_CHARS = 150
 TRIES = 5
+PATIENCE_SECONDS = 1.5
 SECTIONS = (
     ("feedback", "Critical Feedback"),
     ("decision", "Locked Decisions"),
@@ -111,8 +112,15 @@ class IndexPages:
         for agent in sorted(agents):
             try:
                 self.rebuild(agent)
+            except Unavailable:
+                self._again(agent)
             except ArgosyError:
                 continue  # a projection: the next write, or the doctor, tries again
+
+    def _again(self, agent: str) -> None:
+        """The index is being filled: a page of a part of the notes would mislead, so it waits."""
+        if self._library.is_filling:
+            self.mark(agent)
 
     def rebuild(self, agent: str) -> None:
         """Bring *agent*'s page in line with its notes; a page that would not change is not touched."""
@@ -138,7 +146,7 @@ class IndexPages:
                     raise
 
     def _entries(self, agent: str) -> tuple[list[Entry], int]:
-        index = self._library.fresh(agent, ("notes",))
+        index = self._library.whole(agent, ("notes",), PATIENCE_SECONDS)
         found: list[Entry] = []
         cursor: str | None = None
         while len(found) < MOST_LISTED:
