@@ -100,7 +100,7 @@ def new_note(path: str, draft: Draft, caller: Caller, today: str, supersedes: st
     fields: dict[str, Any] = {
         "schema_version": 1,
         "name": draft.title,
-        "description": draft.description or first_sentence(draft.body),
+        "description": draft.description or describe(draft.body),
         "type": draft.type,
         "captured": today,
         "last_seen": today,
@@ -156,7 +156,7 @@ def provenance_after(note: NoteView, draft: Draft, caller: Caller) -> str | None
 
 
 def first_sentence(body: str) -> str:
-    """A description for a note that was given none."""
+    """The first sentence of *body* in plain text, cut where it is long."""
     plain = " ".join(re.sub(r"[*_`#>\[\]]", "", body).split())
     sentence = _SENTENCE_END.split(plain, maxsplit=1)[0]
     if len(sentence) <= MAX_DESCRIPTION_CHARS:
@@ -198,6 +198,7 @@ def replaced_page(text: str, note: NoteView, draft: Draft, caller: Caller, today
         changes["provenance"] = mark
     if superseded is not None:
         changes["supersedes"] = superseded
+    changes |= described_anew(note, draft.body)
     if draft.title != note.title:
         changes["name"] = draft.title
     if draft.tags is not None:
@@ -206,6 +207,17 @@ def replaced_page(text: str, note: NoteView, draft: Draft, caller: Caller, today
         changes["sources"] = list(draft.sources)
     changes |= _named_changes(draft)
     return with_body(edit(text, changes), note.body, draft.body)
+
+
+def described_anew(note: NoteView, body: str) -> dict[str, str]:
+    """The description that *body* gives, where the one there was made of the body before it."""
+    return {"description": describe(body)} if note.description == describe(note.body) else {}
+
+
+def describe(body: str) -> str:
+    """A description of a text that was given none: its first sentence, headings left out."""
+    prose = "\n".join(line for line in body.split("\n") if not line.startswith("#"))
+    return first_sentence(prose if prose.strip() else body)
 
 
 def with_body(text: str, old: str, new: str) -> str:

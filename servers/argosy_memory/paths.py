@@ -32,7 +32,7 @@ def path_of(agent: str, name: str) -> str:
 
 def new_path(agent: str, folder: str, name: str, suffix: str = "") -> str:
     """The path of a file that is to be made in *folder*. Raises InvalidArgument for a name some system cannot hold."""
-    parts = name.strip().strip("/").split("/")
+    parts = name.strip().split("/")
     if len(parts) > MOST_FOLDERS:
         raise InvalidArgument(f"at most {MOST_FOLDERS - 1} folders deep", hint="use fewer folders")
     checked = "/".join(check_new_name(part.strip()) for part in parts)

@@ -18,7 +18,7 @@ from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView, read_note
 from argosy_memory.announcing import Announcer
 from argosy_memory.note_files import NoteFiles, text_of
-from argosy_memory.notes import MAX_BODY_BYTES, check_list, check_utf8, first_sentence, with_body
+from argosy_memory.notes import MAX_BODY_BYTES, check_list, check_utf8, describe, described_anew, with_body
 from argosy_memory.paths import new_path, path_of
 from argosy_memory.shelves import ALL_SCOPES, INDEX_NAMES, page_of, uri_of
 from argosy_memory.wiki_models import PageLink, PageWritten, RawFile, WikiPage
@@ -87,7 +87,7 @@ class Wiki:
                 hint=f"read it, then replace it with expect_version={content.version}",
                 version=content.version,
             )
-        changes: dict[str, Any] = {"last_seen": today}
+        changes: dict[str, Any] = {"last_seen": today, **described_anew(note, body)}
         if sources is not None:
             changes["sources"] = list(sources)
         return with_body(edit(text_of(content), changes), note.body, body)
@@ -202,7 +202,7 @@ def _new_fields(path: str, body: str, sources: Sequence[str] | None, today: str)
     return {
         "schema_version": 1,
         "name": (heading or page_of(path).rsplit("/", 1)[-1].replace("_", " "))[:200],
-        "description": first_sentence("\n".join(line for line in body.split("\n") if not line.startswith("#"))),
+        "description": describe(body),
         "type": "wiki_page",
         "captured": today,
         "last_seen": today,

@@ -193,8 +193,8 @@ SELECT documents.*, vector,
     AND (:tags = '[]' OR NOT EXISTS (
         SELECT 1 FROM json_each(:tags) WHERE instr(lower(tags), char(31) || lower(value) || char(31)) = 0
     )) AS allowed
-FROM json_each(:ids) JOIN documents ON documents.id = json_each.value
-JOIN embeddings ON embeddings.meaning = documents.meaning AND model = :model;
+FROM documents JOIN embeddings ON embeddings.meaning = documents.meaning AND model = :model
+WHERE documents.id IN (SELECT value FROM json_each(:ids));
 
 -- name: vectorless
 -- Documents of a shelf whose text has no vector yet and is not being embedded by anybody.
