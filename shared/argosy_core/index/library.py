@@ -124,12 +124,13 @@ class Library:
             del self._untidy[agent]
             self.index.tidy(agent)
 
-    def fresh(self, agent: str, scopes: Iterable[str], patience_seconds: float = PATIENCE_SECONDS) -> DocumentIndex:
+    def fresh(self, agent: str, scopes: Iterable[str], patience_seconds: float | None = None) -> DocumentIndex:
         """The index, after what is known to have changed in *scopes* of *agent* was taken in.
 
-        A comparison with the disk that is due is waited for at most *patience_seconds*; it goes on in a thread of its
-        own, and `progress` tells how far it is.
+        A comparison with the disk that is due is waited for at most *patience_seconds* (`PATIENCE_SECONDS`); it goes on
+        in a thread of its own, and `progress` tells how far it is.
         """
+        patience_seconds = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
         self._take_in()
         self._fills.wait(agent, [self._shelves[scope] for scope in scopes], patience_seconds)
         return self.index
