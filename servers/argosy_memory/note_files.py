@@ -32,13 +32,6 @@ class NoteFiles:
             return None
         return read_note(path, text_of(content)), content
 
-    async def save(self, path: str, text: str, expect: str) -> tuple[NoteView, Content]:
-        return read_note(path, text), await self.write(path, text, expect)
-
-    async def write(self, path: str, text: str, expect: str) -> Content:
-        """Put *text* at *path*, the content before it kept as a version. Raises Conflict, AlreadyExists, TooLarge."""
-        return await self._documents.write(path, text.encode(), expect=expect, keep_version=True)
-
     # Versions
 
     async def versions(self, path: str) -> Sequence[FileInfo]:

@@ -15,7 +15,6 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import clamp_limit
 from argosy_core.storage.base import Content
 from argosy_core.views.notes import NoteView
-from argosy_memory.announcing import Announcer
 from argosy_memory.index_page import IndexPages
 from argosy_memory.linting import Linter
 from argosy_memory.meanings import Meanings
@@ -23,6 +22,7 @@ from argosy_memory.models import Note, NoteItem, NotePage, Recall, RecallMode, S
 from argosy_memory.note_files import NoteFiles
 from argosy_memory.paths import path_of
 from argosy_memory.recalling import Recaller, belief_of
+from argosy_memory.recording import Recorder
 from argosy_memory.searching import Question, Searcher
 from argosy_memory.shelves import SHELVES, make_document, uri_of
 from argosy_memory.upkeep import Upkeep
@@ -52,11 +52,11 @@ class Notebook:
         self.meanings = store.shared(
             "memory.meanings", lambda: Meanings(store, config.clock, self.library), Meanings.close
         )
-        announcer = Announcer(store, self.library, self.pages)
+        recorder = Recorder(store, self.library, self.pages)
         self.searcher = Searcher(self.library, self.meanings, self._today)
-        self.writer = NoteWriter(config, self._files, announcer)
-        self.upkeep = Upkeep(config, self._files, announcer)
-        self.wiki = Wiki(config, self._files, self.library, announcer)
+        self.writer = NoteWriter(config, self._files, recorder)
+        self.upkeep = Upkeep(config, self._files, recorder)
+        self.wiki = Wiki(config, self._files, self.library, recorder)
         self._recaller = Recaller(store.files, self.library, self.searcher, self._today)
         self._linter = Linter(store.files, self.library, self._today)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from argosy_core.errors import Conflict, InvalidArgument, NotFound, PermissionDenied
+from argosy_core.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, PermissionDenied
 from argosy_core.frontmatter import REMOVE, edit
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import clamp_limit, decode_offset, encode_cursor
 from argosy_core.storage.base import ABSENT
 from argosy_core.types import Caller, Role
 from argosy_core.views.notes import NoteView
-from argosy_memory.announcing import Announcer
 from argosy_memory.models import Written, note_fields
 from argosy_memory.note_files import SHORT_VERSION, NoteFiles, kept_at, short_version, text_of
 from argosy_memory.paths import path_of
+from argosy_memory.recording import Recorder
 from argosy_memory.upkeep_models import History, Version
 
 TRIES = 10
@@ -29,10 +30,10 @@ _Change = Callable[[NoteView], Mapping[str, Any]]
 class Upkeep:
     """Changes of notes that leave their text alone, or bring an earlier one back."""
 
-    def __init__(self, config: ServerConfig, files: NoteFiles, announcer: Announcer) -> None:
+    def __init__(self, config: ServerConfig, files: NoteFiles, recorder: Recorder) -> None:
         self._clock = config.clock
         self._files = files
-        self._announcer = announcer
+        self._recorder = recorder
 
     async def mark(self, agent: str, caller: Caller, name: str, provenance: str) -> Written:
         """Say how much *name* weighs as evidence. Only an operator gives or lifts `confirmed` and lifts `disputed`.
@@ -98,12 +99,12 @@ class Upkeep:
             text = edit(text_of(content), _restored_fields(old, current[0] if current else None, caller))
             if current is not None and text == text_of(current[1]):
                 return Written(**note_fields(*current), duplicate=True)
-            try:
-                saved = await self._files.save(path, text, current[1].version if current else ABSENT)
-            except Conflict:
-                continue
-            await self._announcer.changed(agent, caller, "memory.restore", *saved, restored=content.version)
-            return Written(**note_fields(*saved))
+            expect = current[1].version if current else ABSENT
+            with suppress(Conflict, AlreadyExists):
+                saved = await self._recorder.save(
+                    agent, caller, "memory.restore", path, text, expect, restored=content.version
+                )
+                return Written(**note_fields(*saved))
         raise Conflict(f"many writers are at {name}", hint="try again in a moment")
 
     def _today(self) -> str:
@@ -117,13 +118,12 @@ class Upkeep:
             changes: Mapping[str, Any] = change(note)
             if not changes:
                 return Written(**note_fields(note, content), duplicate=True)
-            try:
-                saved = await self._files.save(note.path, edit(text_of(content), changes), content.version)
-            except Conflict:
-                continue
-            note, content = saved
-            await self._announcer.changed(agent, caller, kind, note, content, key=None, **fields)
-            return Written(**note_fields(note, content))
+            text = edit(text_of(content), changes)
+            with suppress(Conflict):
+                saved = await self._recorder.save(
+                    agent, caller, kind, note.path, text, content.version, view=None, key=None, **fields
+                )
+                return Written(**note_fields(*saved))
         raise Conflict(f"many writers are at {name}", hint="try again in a moment")
 
 

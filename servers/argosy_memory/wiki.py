@@ -15,11 +15,11 @@ from argosy_core.links import link_key, links_in
 from argosy_core.serving.config import ServerConfig
 from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller
-from argosy_core.views.notes import NoteView, read_note
-from argosy_memory.announcing import Announcer
+from argosy_core.views.notes import NoteView
 from argosy_memory.note_files import NoteFiles, text_of
 from argosy_memory.notes import MAX_BODY_BYTES, check_list, check_utf8, describe, described_anew, with_body
 from argosy_memory.paths import new_path, path_of
+from argosy_memory.recording import Recorder
 from argosy_memory.shelves import ALL_SCOPES, INDEX_NAMES, page_of, uri_of
 from argosy_memory.wiki_models import PageLink, PageWritten, RawFile, WikiPage
 
@@ -30,12 +30,12 @@ LINKS_SHOWN = 50
 class Wiki:
     """Pages and sources of every agent of one vault."""
 
-    def __init__(self, config: ServerConfig, files: NoteFiles, library: Library, announcer: Announcer) -> None:
+    def __init__(self, config: ServerConfig, files: NoteFiles, library: Library, recorder: Recorder) -> None:
         self._clock = config.clock
         self._documents = config.store.documents
         self._files = files
         self._library = library
-        self._announcer = announcer
+        self._recorder = recorder
 
     async def read(self, agent: str, page: str) -> WikiPage:
         """A wiki page. Raises NotFound."""
@@ -65,8 +65,9 @@ class Wiki:
         ):
             return PageWritten(**await self._fields(agent, *there), duplicate=True)
         text = self._text(path, body, sources, there, expect_version)
-        note, content = await self._files.save(path, text, expect_version or ABSENT)
-        await self._announcer.changed(agent, caller, "memory.wiki_write", note, content)
+        note, content = await self._recorder.save(
+            agent, caller, "memory.wiki_write", path, text, expect_version or ABSENT
+        )
         return PageWritten(**await self._fields(agent, note, content))
 
     def _text(
@@ -116,19 +117,15 @@ class Wiki:
                 else InvalidArgument("the source is empty", hint="give its text")
             )
         path = new_path(agent, "raw", name if "." in name.rsplit("/", 1)[-1] else f"{name}.md")
+        duplicate = False
         try:
-            kept = await self._documents.write(path, data, expect=ABSENT)
-            duplicate = False
+            _, kept = await self._recorder.save(agent, caller, "memory.raw_add", path, content, ABSENT)
         except AlreadyExists:
-            kept = await self._documents.read(path)
-            duplicate = True
+            kept, duplicate = await self._documents.read(path), True
             if kept.data != data:
                 raise AlreadyExists(
                     f"another source is called {page_of(path)!r}", hint="give this one another name"
                 ) from None
-        if not duplicate:
-            view = read_note(path, content)
-            await self._announcer.changed(agent, caller, "memory.raw_add", view, kept)
         inside = path.split("/", 2)[2]
         return RawFile(
             name=inside,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
+
 from argosy_core.clock import Clock
 from argosy_core.errors import AlreadyExists, Conflict, InvalidArgument
 from argosy_core.frontmatter import edit
@@ -9,23 +12,34 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView
-from argosy_memory.announcing import WRITER, Announcer
 from argosy_memory.models import Written, note_fields
 from argosy_memory.note_files import NoteFiles, text_of
 from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_note, replaced_page, same_content
+from argosy_memory.recording import WRITER, Recorder
 
 TRIES = 10
 LONGEST_CHAIN = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """One call of `NoteWriter.write`."""
+
+    agent: str
+    caller: Caller
+    draft: Draft
+    expect_version: str | None
+    key: str | None
+
+
 class NoteWriter:
     """Puts notes where they belong."""
 
-    def __init__(self, config: ServerConfig, files: NoteFiles, announcer: Announcer) -> None:
+    def __init__(self, config: ServerConfig, files: NoteFiles, recorder: Recorder) -> None:
         self._chain = config.store.chain
         self._clock: Clock = config.clock
         self._files = files
-        self._announcer = announcer
+        self._recorder = recorder
 
     def _today(self) -> str:
         return self._clock.now().date().isoformat()
@@ -42,16 +56,13 @@ class NoteWriter:
         if key is not None and (known := await self._repeated(agent, key, draft)) is not None:
             return known
         old = await self._superseded(agent, draft) if draft.supersedes else None
+        put = _Put(agent, caller, draft, expect_version, key)
         if draft.merge_into is not None:
-            note, content, duplicate = await self._merge(agent, caller, draft, draft.merge_into, expect_version)
+            note, content, duplicate = await self._merge(put, draft.merge_into)
         else:
-            note, content, duplicate = await self._put(agent, caller, draft, old, expect_version)
+            note, content, duplicate = await self._put(put, old)
         if old is not None and old.superseded_by != f"{note.name}.md":
             await self._link_back(agent, caller, old, note)
-        if not duplicate:
-            await self._announcer.changed(
-                agent, caller, "memory.write", note, content, key=key, arguments_sha256=draft.fingerprint
-            )
         return Written(**note_fields(note, content), duplicate=duplicate)
 
     async def _repeated(self, agent: str, key: str, draft: Draft) -> Written | None:
@@ -65,16 +76,15 @@ class NoteWriter:
 
     # The four cases
 
-    async def _put(
-        self, agent: str, caller: Caller, draft: Draft, old: NoteView | None, expect_version: str | None
-    ) -> tuple[NoteView, Content, bool]:
+    async def _put(self, put: _Put, old: NoteView | None) -> tuple[NoteView, Content, bool]:
         superseded = f"{old.name}.md" if old else None
+        draft = put.draft
         for stem in file_stems(draft.type, draft.title):
-            path = f"{agent}/memory/{stem}.md"
-            if not expect_version:
-                text, view = new_note(path, draft, caller, self._today(), superseded)
+            path = f"{put.agent}/memory/{stem}.md"
+            if not put.expect_version:
+                text, view = new_note(path, draft, put.caller, self._today(), superseded)
                 try:  # nearly always the name is free, and looking first would cost every writer
-                    return view, await self._files.write(path, text, ABSENT), False
+                    return *await self._save(put, path, text, ABSENT, view), False
                 except AlreadyExists:
                     pass
             there = await self._files.load(path)
@@ -82,47 +92,48 @@ class NoteWriter:
                 raise Conflict("there is no such note to replace", hint="leave expect_version out", version=None)
             if there[0].title == draft.title:
                 if old is not None:
-                    await self._refuse_circle(agent, there[0], old)
-                return await self._rewrite(there, caller, draft, superseded, expect_version)
+                    await self._refuse_circle(put.agent, there[0], old)
+                return await self._rewrite(put, there, superseded)
         raise AlreadyExists("too many notes have this title's name", hint="choose another title")
 
     async def _rewrite(
-        self,
-        there: tuple[NoteView, Content],
-        caller: Caller,
-        draft: Draft,
-        superseded: str | None,
-        expect_version: str | None,
+        self, put: _Put, there: tuple[NoteView, Content], superseded: str | None
     ) -> tuple[NoteView, Content, bool]:
         note, content = there
-        if same_content(note, draft, superseded):
+        if same_content(note, put.draft, superseded):
             return note, content, True
-        if expect_version is None:
+        if put.expect_version is None:
             raise AlreadyExists(
                 f"the note {note.name} exists with other content",
                 hint=f"merge_into={note.name} adds to it, expect_version={content.version} replaces it",
                 name=note.name,
                 version=content.version,
             )
-        text = replaced_page(text_of(content), note, draft, caller, self._today(), superseded)
-        return *await self._files.save(note.path, text, expect_version), False
+        text = replaced_page(text_of(content), note, put.draft, put.caller, self._today(), superseded)
+        return *await self._save(put, note.path, text, put.expect_version), False
 
-    async def _merge(
-        self, agent: str, caller: Caller, draft: Draft, name: str, expect_version: str | None
-    ) -> tuple[NoteView, Content, bool]:
+    async def _merge(self, put: _Put, name: str) -> tuple[NoteView, Content, bool]:
         for _ in range(TRIES):
-            note, content = await self._files.find(agent, name)
-            if expect_version is not None and expect_version != content.version:
+            note, content = await self._files.find(put.agent, name)
+            if put.expect_version is not None and put.expect_version != content.version:
                 raise Conflict(f"{name} was changed", hint="read it again", version=content.version)
-            if note.body.rstrip().endswith(draft.body):
+            if note.body.rstrip().endswith(put.draft.body):
                 return note, content, True
-            text = merged_page(text_of(content), note, draft, caller, self._today())
+            text = merged_page(text_of(content), note, put.draft, put.caller, self._today())
             try:
-                return *await self._files.save(note.path, text, content.version), False
+                return *await self._save(put, note.path, text, content.version), False
             except Conflict:
-                if expect_version is not None:
+                if put.expect_version is not None:
                     raise
         raise Conflict(f"many writers are at {name}", hint="try again in a moment")
+
+    async def _save(
+        self, put: _Put, path: str, text: str, expect: str, view: NoteView | None = None
+    ) -> tuple[NoteView, Content]:
+        return await self._recorder.save(
+            put.agent, put.caller, "memory.write", path, text, expect, view=view, key=put.key,
+            arguments_sha256=put.draft.fingerprint,
+        )  # fmt: skip
 
     # Superseding
 
@@ -165,10 +176,9 @@ class NoteWriter:
                     name=note.superseded_by,
                 )
             text = edit(text_of(content), {"superseded_by": f"{new.name}.md"})
-            try:
-                note, content = await self._files.save(note.path, text, content.version)
-            except Conflict:
-                continue
-            await self._announcer.changed(agent, caller, "memory.supersede", note, content, by=new.name)
-            return
+            with suppress(Conflict):
+                await self._recorder.save(
+                    agent, caller, "memory.supersede", note.path, text, content.version, by=new.name
+                )
+                return
         raise Conflict(f"many writers are at {old.name}", hint="try again in a moment")

@@ -96,6 +96,15 @@ class FileChain:
             raise ticket.append.outcome
         return ticket.append.outcome
 
+    def append_here(self, stream: str, writer: str, event: Mapping[str, Any], key: str | None = None) -> Entry:
+        """`append` for code that is off the event loop already: it blocks, and shares its sync with nobody."""
+        check_append(writer, event, key)
+        append = Append(writer, {**event, "key": key} if key is not None else event, key, None)
+        self._append_batch(stream, [append])
+        if append.outcome is None or isinstance(append.outcome, ArgosyError):
+            raise append.outcome or Unavailable("the log could not be written", hint="try again")
+        return append.outcome
+
     async def _write_batch(self, stream: str, line: _Line) -> None:
         batch, line.waiting = _Batch(line.waiting), []
         line.is_busy = True

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from anyio import CancelScope, to_thread
 
 from argosy_core.clock import Clock
+from argosy_core.content import ANY, Content, Expect
 from argosy_core.ids import Ids
 from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
@@ -17,6 +18,7 @@ from argosy_core.storage.files.chain import FileChain
 from argosy_core.storage.files.documents import FileDocuments
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
+from argosy_core.storage.logged import Telling
 from argosy_core.vault import Vault
 
 T = TypeVar("T")
@@ -38,6 +40,19 @@ class FileStore:
         self._guard = threading.Lock()
         self._shared: dict[str, Any] = {}
         self._closers: list[Callable[[], None]] = []
+
+    async def write_logged(
+        self, path: str, data: bytes, telling: Telling, *, expect: Expect = ANY, keep_version: bool = False
+    ) -> Content:
+        """`storage.logged.write_logged` in one hop to a worker thread."""
+
+        def write() -> Content:
+            content = self.vault.replace(path, data, expect=expect, keep_version=keep_version)
+            self.chain.append_here(telling.stream, telling.writer, telling.tell(content), telling.key)
+            return content
+
+        with CancelScope(shield=True):
+            return await to_thread.run_sync(write)
 
     @property
     def root(self) -> Path:
