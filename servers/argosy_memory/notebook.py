@@ -47,7 +47,7 @@ class Notebook:
             Library.close,
         )
         self.pages = store.shared(
-            "memory.pages", lambda: IndexPages(store.files, self.library, self._today), IndexPages.flush
+            "memory.pages", lambda: IndexPages(store.files, self.library, config.clock), IndexPages.flush
         )
         self.meanings = store.shared(
             "memory.meanings", lambda: Meanings(store, config.clock, self.library), Meanings.close

@@ -76,13 +76,14 @@ class Searcher:
         if progress := self.progress(agent, question.scopes):
             remarks.append(progress)
         if near is not None and question.mode == "semantic":
-            hits = near[: question.limit]
+            hits = index.vectors.with_snippets(self._request(agent, question, question.limit), near[: question.limit])
             return Found(hits, "semantic", len(near) > question.limit, False, remarks)
         most = question.limit if near is None else max(LEAST_FUSED, question.limit)
         words = index.find(self._request(agent, question, most))
         if near is None:
             return Found(words.hits, "keyword", words.truncated, words.relaxed, remarks)
-        both = fuse(words.hits, near, question.limit)
+        request = self._request(agent, question, question.limit)
+        both = index.vectors.with_snippets(request, fuse(words.hits, near, question.limit))
         many = words.truncated or len({hit.path for hit in (*words.hits, *near)}) > question.limit
         return Found(both, "hybrid", many, words.relaxed, remarks)
 

@@ -103,7 +103,7 @@ async def test_what_no_word_finds_is_found_by_meaning(vault: Path, api: Embeddin
         by_words = await search(client, "petroleum illumination", mode="keyword")
         semantic = await search_embedded(client, "petroleum illumination", mode="semantic")
         hybrid = await search(client, "petroleum illumination", explain=True)
-        both = await search(client, "lamp petroleum", explain=True)
+        both = await search(client, "lamp rapeseed", explain=True)
         recall = await call(client, "memory_recall", task="petroleum illumination", mode="semantic")
 
     assert by_words["hits"] == []

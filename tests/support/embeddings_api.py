@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,6 +26,7 @@ def vector_of(text: str, meanings: Mapping[str, str], dimensions: int = DIMENSIO
     return [value / length for value in total]
 
 
+@cache
 def _direction(word: str, dimensions: int) -> Sequence[float]:
     data = b""
     while len(data) < dimensions:

@@ -172,6 +172,6 @@ def _is_better(one: str, other: str, ranked: list[str]) -> bool:
 
 
 def test_what_is_first_in_both_lists_scores_one() -> None:
-    [first, _] = fuse([hit("a", keyword=1), hit("b", keyword=2)], [hit("a", semantic=1)], limit=2)
+    [first, _] = fuse([hit("a", keyword=1, stage=0), hit("b", keyword=2, stage=1)], [hit("a", semantic=1)], limit=2)
 
-    assert (first.name, first.score, first.ranking) == ("a", 1.0, Ranking(keyword=1, semantic=1))
+    assert (first.name, first.score, first.ranking) == ("a", 1.0, Ranking(keyword=1, stage=0, semantic=1))

@@ -187,7 +187,7 @@ JOIN documents ON documents.meaning = embeddings.meaning
 WHERE number > :number AND model = :model AND documents.id BETWEEN :first AND :last;
 
 -- name: vectors_of
-SELECT documents.*, vector,
+SELECT documents.id, vector,
     (:all OR documents.expires = '' OR documents.expires >= :today)
     AND (:types = '' OR instr(:types, char(31) || type || char(31)) > 0)
     AND (:tags = '[]' OR NOT EXISTS (
@@ -195,6 +195,9 @@ SELECT documents.*, vector,
     )) AS allowed
 FROM documents JOIN embeddings ON embeddings.meaning = documents.meaning AND model = :model
 WHERE documents.id IN (SELECT value FROM json_each(:ids));
+
+-- name: documents_of
+SELECT * FROM documents WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: vectorless
 -- Documents of a shelf whose text has no vector yet and is not being embedded by anybody.

@@ -12,7 +12,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from operator import mul
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from argosy_core.index.database import Database
 from argosy_core.index.documents import Hit, Ranking
 from argosy_core.index.evidence import evidence, needles_of
+from argosy_core.index.matching import Sought
 from argosy_core.index.query import parse
 from argosy_core.index.rows import HIDDEN, VISIBLE, id_range, meant, tags_of
 from argosy_core.index.search import Request, filters
@@ -57,6 +58,12 @@ class _Range:
     first: int
     last: int
     documents: int
+
+
+class _Scored(NamedTuple):
+    similarity: float
+    number: int
+    where: _Range
 
 
 class Vectors:
@@ -144,19 +151,27 @@ class Vectors:
         self, connection: sqlite3.Connection, request: Request, model: str, vector: Sequence[float]
     ) -> tuple[Hit, ...]:
         wanted = int.from_bytes(signature(vector), "big")
-        found: list[tuple[float, sqlite3.Row, _Range]] = []
+        found: list[_Scored] = []
         for where in _ranges(connection, request.agent, request.scopes, request.include_hidden):
             known = self._loaded(connection, where, model)
             found += self._rescored(connection, request, where, known, wanted, model, vector)
-        found.sort(key=lambda each: -each[0])
-        best = [each for each in found[: request.limit] if each[0] >= LEAST_SIMILARITY]
+        found.sort(key=lambda each: -each.similarity)
+        best = [each for each in found[: request.limit] if each.similarity >= LEAST_SIMILARITY]
+        rows = {row["id"]: row for row in _rows(connection, [each.number for each in best])}
+        return tuple(
+            _hit(rows[each.number], each.where.scope, each.similarity, place)
+            for place, each in enumerate(best, 1)
+            if each.number in rows
+        )
+
+    def with_snippets(self, request: Request, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """*hits* with a stretch of their texts where they have none yet."""
         needles = needles_of(parse(request.text), relaxed=True)
-        hits: list[Hit] = []
-        for place, (similarity, row, where) in enumerate(best, 1):
-            texts = (row["title"], row["description"], " ".join(tags_of(row["tags"])), _body(connection, row, where))
-            seen = evidence(texts, needles)
-            hits.append(_hit(row, where.scope, similarity, place, seen.snippet()))
-        return tuple(hits)
+
+        def read(connection: sqlite3.Connection) -> tuple[Hit, ...]:
+            return tuple(hit if hit.snippet else _with_snippet(connection, hit, needles) for hit in hits)
+
+        return self._database.read(read)
 
     def _rescored(
         self,
@@ -167,7 +182,7 @@ class Vectors:
         wanted: int,
         model: str,
         vector: Sequence[float],
-    ) -> list[tuple[float, sqlite3.Row, _Range]]:
+    ) -> list[_Scored]:
         """Look deeper only when the filters leave too few of the nearest."""
         distances = [(each ^ wanted).bit_count() for each in known.signatures]
         most = RESCORED
@@ -176,9 +191,9 @@ class Vectors:
             arguments = {"ids": f"[{','.join(str(known.numbers[at]) for at in order)}]", "model": model}
             rows = connection.execute(statement("vectors_of"), arguments | filters(request)).fetchall()
             scored = [
-                (dot(unpacked(row["vector"]), vector), row, where)
-                for row in rows
-                if row["allowed"] and len(row["vector"]) == 4 * len(vector)
+                _Scored(dot(unpacked(data), vector), number, where)
+                for number, data, allowed in rows
+                if allowed and len(data) == 4 * len(vector)
             ]
             if len(scored) >= request.limit or most >= len(distances):
                 return scored
@@ -217,13 +232,12 @@ def _ranges(
                 yield _Range(shelf["agent"], shelf["scope"], *id_range(shelf["shelf"], hidden), shelf["documents"])
 
 
-def _body(connection: sqlite3.Connection, row: sqlite3.Row, where: _Range) -> str:
-    if row["body"] is not None:
-        return str(row["body"])
-    return str(connection.execute(statement("text", where.agent), {"id": row["id"]}).fetchone()[0])
+def _rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> Sequence[sqlite3.Row]:
+    ids = f"[{','.join(map(str, numbers))}]"
+    return connection.execute(statement("documents_of"), {"ids": ids}).fetchall()
 
 
-def _hit(row: sqlite3.Row, scope: str, similarity: float, place: int, snippet: str) -> Hit:
+def _hit(row: sqlite3.Row, scope: str, similarity: float, place: int) -> Hit:
     return Hit(
         path=row["path"],
         name=row["name"],
@@ -231,7 +245,7 @@ def _hit(row: sqlite3.Row, scope: str, similarity: float, place: int, snippet: s
         type=row["type"],
         scope=scope,
         score=similarity,
-        snippet=snippet,
+        snippet="",
         day=row["day"],
         extra=row["extra"],
         why=f"meaning: {similarity:.2f}",
@@ -240,6 +254,16 @@ def _hit(row: sqlite3.Row, scope: str, similarity: float, place: int, snippet: s
         hidden=bool(row["hidden"]),
         ranking=Ranking(semantic=place, similarity=similarity),
     )
+
+
+def _with_snippet(connection: sqlite3.Connection, hit: Hit, needles: Sequence[Sought]) -> Hit:
+    row = connection.execute(statement("document"), {"path": hit.path}).fetchone()
+    if row is None:
+        return hit
+    body = row["body"]
+    if body is None:
+        body = connection.execute(statement("text", row["agent"]), {"id": row["id"]}).fetchone()["body"]
+    return replace(hit, snippet=evidence((hit.title, hit.description, " ".join(hit.tags), body), needles).snippet())
 
 
 # Vectors as bytes
