@@ -18,7 +18,7 @@ from argosy_core.index.fusion import fuse
 from argosy_core.index.search import Request
 from argosy_core.testing.fakes import FakeClock
 
-DIMENSIONS = 64
+DIMENSIONS = 128
 MODEL = "words"
 
 

@@ -179,25 +179,28 @@ SELECT count(*), max(id), sum(mtime_ns / 1000000 % 100000007), sum(size) FROM do
 -- name: vectors_new
 -- Signatures of documents that came after :id, and of those whose text was embedded after :number.
 SELECT documents.id, number, signature FROM documents
-JOIN embeddings ON embeddings.meaning = documents.meaning AND model = :model
+CROSS JOIN embeddings ON embeddings.model = :model AND embeddings.meaning = documents.meaning
 WHERE documents.id BETWEEN :first AND :last AND documents.id > :id
 UNION
 SELECT documents.id, number, signature FROM embeddings
-JOIN documents ON documents.meaning = embeddings.meaning
+CROSS JOIN documents ON documents.meaning = embeddings.meaning
 WHERE number > :number AND model = :model AND documents.id BETWEEN :first AND :last;
 
 -- name: vectors_of
+-- CROSS JOIN keeps the order: else every vector of the model may be looked at.
 SELECT documents.id, vector,
     (:all OR documents.expires = '' OR documents.expires >= :today)
-    AND (:types = '' OR instr(:types, char(31) || type || char(31)) > 0)
+    AND (:types = '' OR instr(:types, char(31) || documents.type || char(31)) > 0)
     AND (:tags = '[]' OR NOT EXISTS (
-        SELECT 1 FROM json_each(:tags) WHERE instr(lower(tags), char(31) || lower(value) || char(31)) = 0
+        SELECT 1 FROM json_each(:tags) AS asked
+        WHERE instr(lower(documents.tags), char(31) || lower(asked.value) || char(31)) = 0
     )) AS allowed
-FROM documents JOIN embeddings ON embeddings.meaning = documents.meaning AND model = :model
-WHERE documents.id IN (SELECT value FROM json_each(:ids));
+FROM json_each(:ids) AS wanted
+CROSS JOIN documents ON documents.id = wanted.value
+CROSS JOIN embeddings ON embeddings.model = :model AND embeddings.meaning = documents.meaning;
 
 -- name: documents_of
-SELECT * FROM documents WHERE id IN (SELECT value FROM json_each(:ids));
+SELECT documents.* FROM json_each(:ids) AS wanted CROSS JOIN documents ON documents.id = wanted.value;
 
 -- name: vectorless
 -- Documents of a shelf whose text has no vector yet and is not being embedded by anybody.
