@@ -27,10 +27,13 @@ def create(config: ServerConfig) -> ArgosyServer:
         return await notebook.index_page(agent)
 
     async def note(agent: str, name: str) -> str:
-        return (await notebook.read(agent, name, None)).render()
+        return (await notebook.read(agent, name)).render()
 
     async def page(agent: str, name: str) -> str:
-        return (await notebook.read_page(agent, name)).render()
+        return (await notebook.wiki.read(agent, name)).render()
+
+    async def source(agent: str, name: str) -> str:
+        return (await notebook.read(agent, f"raw/{name}")).body
 
     @server.resource("memory://index", name="memory_index", title="Index of notes", mime_type="text/markdown")
     async def memory_index() -> str:
@@ -40,9 +43,13 @@ def create(config: ServerConfig) -> ArgosyServer:
     async def memory_note(name: str) -> str:
         return await server.resource_of(note, name)
 
-    @server.resource("wiki://{page_name}", name="wiki_page", title="A wiki page", mime_type="text/markdown")
+    @server.resource("wiki://{+page_name}", name="wiki_page", title="A wiki page", mime_type="text/markdown")
     async def wiki_page(page_name: str) -> str:
         return await server.resource_of(page, page_name)
+
+    @server.resource("raw://{+source_name}", name="raw_source", title="A source", mime_type="text/plain")
+    async def raw_source(source_name: str) -> str:
+        return await server.resource_of(source, source_name)
 
     @server.prompt(name="remember", title="Remember something", description="Keep a fact for later runs")
     def remember(what: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from anyio import to_thread
 
+from argosy_core.errors import Unavailable
 from argosy_core.storage.base import PIECE_BYTES, Entry, Files, Head, Piece, VerifyReport
 from argosy_core.storage.chain_anchors import anchors_path
 from argosy_core.storage.chain_appends import Append
@@ -63,6 +64,15 @@ class DayChain(ABC):
         event = {**event, "key": key} if key is not None else event
         append = Append(stream, writer, event, key, expect_seq)
         await self._gathering.submit(self._lane(stream), append)
+        return append.result()
+
+    def append_here(self, stream: str, writer: str, event: Mapping[str, Any], key: str | None = None) -> Entry:
+        """`append` for code that is off the event loop already: it blocks, and shares its sync with nobody."""
+        check_append(writer, event, key)
+        append = Append(stream, writer, {**event, "key": key} if key is not None else event, key, None)
+        self._append_batch(self._lane(stream), [append])
+        if not append.is_done:
+            raise Unavailable("the log could not be written", hint="try again")
         return append.result()
 
     # Reading
