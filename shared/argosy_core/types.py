@@ -41,6 +41,15 @@ class Verdict(_Ordered):
     BLOCK = "block"
 
 
+class Mode(_Ordered):
+    """How far a run may act by itself; a later member is freer and the lowest of several counts."""
+
+    DRY = "dry"
+    PROPOSE = "propose"
+    WATCHED = "watched"
+    FREE = "free"
+
+
 class Role(_Ordered):
     """Who is calling. `HOST` needs a valid run token; no flag grants it."""
 
