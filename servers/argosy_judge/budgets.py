@@ -105,6 +105,10 @@ class Budgets:
         await to_thread.run_sync(self._ledgers.change_now, agent, close)
         return Settlement(reservation=name, usd=usd(nano))
 
+    async def ledger(self, agent: str) -> Ledger:
+        """The agent's ledger, with what ran out of time settled."""
+        return await self._ledgers.current(agent)
+
     async def warn(self, agent: str, run: str | None, passed: Sequence[tuple[Cap, float]], today: str) -> list[str]:
         """Log each threshold that was passed, once a period; the same in words."""
         said: list[str] = []

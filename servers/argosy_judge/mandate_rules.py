@@ -26,6 +26,7 @@ from argosy_judge.ledger import Amount, Ledger
 # Under these names an argument says whom or what a call reaches; copies of a letter reach somebody too.
 TARGET_KEYS = ("to", "recipient", "target", "url", "repository", "customer_id", "channel_id")
 _ALSO = frozenset({"cc", "bcc", "recipients", "targets", "urls", "channel", "customer", "repo", "host"})
+_ADDRESSES = frozenset({"url", "urls", "host"})
 _HIGH_RISK = ActionClass.HIGH_RISK
 
 
@@ -111,9 +112,13 @@ def _target(case: Case, mandate: Mandate, ledger: Ledger) -> Opinion | None:
         verdict = case.standing.policy.settings.mandates.unextractable_target_action
         return Opinion(verdict, "mandate_target_unextractable: no argument says whom this reaches")
     for kind, value in found:
-        if _named(bounds.blocked_targets, None, value, server):  # whatever the argument is called
+        hosts = [host.rpartition("://")[2] for host in hosts_in({kind: value})] if kind in _ADDRESSES else []
+        if any(_named(bounds.blocked_targets, None, name, server) for name in (value, *hosts)):  # whatever its name
             return _block(f"mandate_target_blocked: {_shown(value)}")
-        if bounds.allowed_targets is not None and not _named(bounds.allowed_targets, kind, value, server):
+        allowed = bounds.allowed_targets
+        if allowed is None or _named(allowed, kind, value, server):
+            continue
+        if not hosts or not all(_named(allowed, "host", host, server) for host in hosts):
             return _block(f"mandate_target_not_allowed: {_shown(value)}")
     return None
 
@@ -171,7 +176,7 @@ def _cost(case: Case) -> int | None:
 def targets_of(arguments: Any) -> Iterator[tuple[str, str]]:
     """Whom or what a call reaches, as (kind, value): every text under a name of `TARGET_KEYS`, at any depth.
 
-    An address gives its host too, as the kind ``host``. Who is hidden deeper or in a copy is found as well.
+    Who is hidden deeper or in a copy is found as well.
     """
     pending: list[tuple[str, Any]] = [("", arguments)]
     while pending:
@@ -185,8 +190,6 @@ def targets_of(arguments: Any) -> Iterator[tuple[str, str]]:
         elif _is_target(kind) and isinstance(value, str | int | float) and not isinstance(value, bool):
             for part in _parts(str(value)):
                 yield kind, part
-                for host in hosts_in({kind: part}) if kind in ("url", "urls", "host") else ():
-                    yield "host", host
 
 
 def _parts(value: str) -> Iterator[str]:

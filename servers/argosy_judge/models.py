@@ -95,7 +95,7 @@ class Estimate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    usd: float = Field(ge=0, description="US dollars, at most")
+    usd: float = Field(ge=0, strict=True, allow_inf_nan=False, description="US dollars, at most")
     tokens: int = Field(default=0, ge=0)
     payer: Literal["actor", "judge", "embed"] = "actor"
     model: str | None = None

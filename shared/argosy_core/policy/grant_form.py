@@ -56,7 +56,7 @@ def grant_from_json(given: Mapping[str, Any], agent: str) -> Grant:
         paths=None if paths is None else _folders(paths, agent),
         hosts=None if hosts is None else check_hosts(hosts),
         models=None if models is None else check_names(models, "models"),
-        limits=limits_from_json(given.get("limits") or {}),
+        limits=limits_from_json({} if given.get("limits") is None else given["limits"]),
         until=_time(given.get("until")),
     )
 
@@ -68,9 +68,7 @@ def limits_from_json(given: object) -> Limits:
     stated = cast("Mapping[str, Any]", given)
     unknown = sorted(stated.keys() - set(LIMITS))
     if unknown:
-        raise InvalidArgument(
-            f"there is no limit {', '.join(map(str, unknown))}", hint=f"there are: {', '.join(LIMITS)}"
-        )
+        raise InvalidArgument(f"limits has no {', '.join(map(str, unknown))}", hint=f"there are: {', '.join(LIMITS)}")
     return Limits(**{name: _limit(name, value) for name, value in stated.items() if value is not None})
 
 

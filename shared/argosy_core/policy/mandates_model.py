@@ -9,7 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from argosy_core.policy.grant_file import GrantFile
-from argosy_core.policy.patterns import Patterns
+from argosy_core.policy.patterns import Patterns, host_inside
 
 MandateState = Literal["active", "revoked"]
 AgentPolicy = Literal["open", "listed", "forbidden"]
@@ -34,6 +34,8 @@ class Target:
             prefix = self.prefix.casefold()
             return any(form.startswith(prefix) for form in (value, f"{(kind or '').casefold()}:{value}", full))
         wanted = (self.value or "").casefold()
+        if self.kind == "host" and kind in (None, "host"):
+            return host_inside(value, wanted)
         same = value == wanted or (bool(server) and f"mcp:{server}:{value}".casefold() == wanted)
         return same and (kind is None or (self.kind or kind).casefold() == kind.casefold())
 
