@@ -82,7 +82,7 @@ def build_tools(desk: Desk) -> ToolBox:
     async def desk_redact(
         caller: WhoCalls, question: QuestionId, why: Annotated[str, Field(description="In a line")]
     ) -> Question:
-        """Take out what a question says, for good. That it was asked stays, with its hashes; what it asked is not done."""
+        """Take out what a question says, for good. That it was asked stays, with its hashes; it is not done."""
         return await desk.redact(caller, question, why)
 
     return box

@@ -43,7 +43,7 @@ class ScopeRules:
 
     def _refused_place(self, case: Case, places: Iterable[tuple[str, str]]) -> str | None:
         for pointer, text in places:
-            reason = self._refusal(case, pointer, text)
+            reason = self._refusal(case, text)
             if reason is not None:
                 return f"{_shown(text)} (argument {_shown(pointer)}) is out of scope: {reason}"
         return None
@@ -73,7 +73,7 @@ class ScopeRules:
         places = [resolve_path(form, agent, self.root) for form in readings(text)]
         return not all(place is not None and (place == agent or place.startswith(f"{agent}/")) for place in places)
 
-    def _refusal(self, case: Case, pointer: str, text: str) -> str | None:
+    def _refusal(self, case: Case, text: str) -> str | None:
         tools = case.standing.tools
         check = check_write(tools, case.agent, text, root=self.root)
         if not check.allowed and self._leads_out(case.agent, text):
@@ -81,8 +81,6 @@ class ScopeRules:
         if not check.allowed:
             return check.reason
         grant = case.situation.grant
-        if pointer.endswith("/to") and "/" not in text and "\\" not in text:
-            return None  # whom a letter goes to is no folder
         places = [] if grant.paths is None else [resolve_path(form, case.agent, self.root) for form in readings(text)]
         if all(place is not None and grant.allows_path(place) for place in places):
             return None

@@ -93,7 +93,8 @@ async def test_nothing_of_how_the_judge_is_run_reaches_its_prompt(bench: Bench) 
     marks = [uuid.uuid4().hex for _ in range(4)]
     bench.write(
         "harbor/judges.md",
-        f"```yaml\nbackend: llm\nmodel: {marks[0]}\ntimeout_ms: 4711\nbudget: {{daily_usd: 47.11, per_action_usd: 0.4711}}\n"
+        f"```yaml\nbackend: llm\nmodel: {marks[0]}\ntimeout_ms: 4711\n"
+        "budget: {daily_usd: 47.11, per_action_usd: 0.4711}\n"
         f"escalation: {{destination: vault/{marks[1]}/, operator_notification: {marks[2]}}}\n"
         "failure_policy: {JudgeUnavailable: escalate}\njudge_captures: true\n```\n",
     )

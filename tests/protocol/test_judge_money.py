@@ -269,7 +269,9 @@ async def test_only_a_person_issues_grants(bench: Bench) -> None:
 async def test_a_runs_grant_bounds_what_it_may_do(bench: Bench) -> None:
     bench.write("harbor/judges.md", "## Class policy\n\n- external_side_effect: allow_with_audit\n")
     grant = (await issue(bench, targets={"hosts": ["*.example.org"], "paths": ["output"]})).fields["grant"]
-    allowed = await evaluate(bench, "mail__send", grant, arguments={"to": "a", "url": "https://api.example.org/"})
+    allowed = await evaluate(
+        bench, "mail__send", grant, arguments={"to": "a@b.example", "url": "https://api.example.org/"}
+    )
     assert allowed.fields["outcome"] == "allow", allowed.text
     for tool, arguments in (
         ("bank__pay", {}),

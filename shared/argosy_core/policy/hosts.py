@@ -19,11 +19,12 @@ _METADATA = re.compile(r"169\.254\.\d|metadata\.google|metadata\.azure|100\.100\
 _ADDRESS_WORDS = frozenset(
     {
         "host", "hostname", "domain", "server", "endpoint", "origin", "url", "uri", "href", "link", "src", "proxy",
-        "webhook", "callback", "redirect", "command", "cmd", "script", "code", "args", "argv", "shell", "exec", "query",
+        "webhook", "callback", "redirect", "command", "cmd", "script", "code", "args", "argv", "shell", "exec",
         "request", "address", "target", "location", "base", "feed", "site",
     }
 )  # fmt: skip
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_PARTS = re.compile(r"[=&?#;,\s]")
 _MAX_DECODED = 4
 _MAX_TEXT = 100_000
 
@@ -72,7 +73,8 @@ def hosts_of(arguments: Any) -> Iterator[str]:
         for form in _decoded(text):
             if prose and not _METADATA.search(form):
                 continue
-            for host in hosts_in({key: form}):
+            inside = [part for part in _PARTS.split(form) if part.startswith(("//", "\\\\"))]
+            for host in hosts_in({key: [form, *inside]}):
                 bare = _bare(host)
                 if not prose or _METADATA.search(bare):
                     yield bare
