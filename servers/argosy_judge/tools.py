@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context, Resolve, Sample
-from mcp_types import CreateMessageResult, ModelHint, ModelPreferences, SamplingMessage, TextContent
+from mcp.server.mcpserver import Context
+from mcp_types import InputRequiredResult
 from pydantic import Field
 
 from argosy_core.serving.identity import WhoCalls
@@ -13,7 +13,6 @@ from argosy_core.serving.results import DEFAULT_LIMIT
 from argosy_core.serving.server import ArgosyServer, need_agent
 from argosy_core.serving.toolbox import ToolBox
 from argosy_core.types import ActionClass, Caller, Role
-from argosy_judge.hearing import Hearing
 from argosy_judge.judge import Judge
 from argosy_judge.listing import budget_page, grant_page, issue, shown
 from argosy_judge.models import (
@@ -27,20 +26,10 @@ from argosy_judge.models import (
     Settlement,
     ToolClass,
 )
-from argosy_judge.seats import MAX_ANSWER_TOKENS, Question
+from argosy_judge.sampling import ask_model, read_completion
 
 Limit = Annotated[int, Field(description="At most this many, up to 500")]
 Cursor = Annotated[str | None, Field(description="next_cursor of the page before")]
-
-
-async def hear(ctx: Context, caller: WhoCalls, proposal: dict[str, Any]) -> Hearing | Sample:
-    """The case after the rules were heard; a model's completion instead, where one is to be asked and can be."""
-    server = ctx.mcp_server
-    assert isinstance(server, ArgosyServer) and isinstance(server.domain, Judge)
-    hearing = await server.domain.hear(need_agent(caller), proposal, caller)
-    if hearing.question is None or _cannot_ask(ctx) is not None:
-        return hearing
-    return _completion(hearing.question)
 
 
 def build_tools(judge: Judge) -> ToolBox:
@@ -56,7 +45,6 @@ def _add_judging(box: ToolBox, judge: Judge) -> None:
     @box.tool("Judge a proposal", role=Role.HOST)
     async def judge_evaluate(
         ctx: Context,
-        caller: WhoCalls,
         proposal: Annotated[
             dict[str, Any],
             Field(
@@ -65,15 +53,21 @@ def _add_judging(box: ToolBox, judge: Judge) -> None:
                 "target_audience, input_schema, amendment"
             ),
         ],
-        heard: Annotated[Any, Resolve(hear)],
     ) -> Judgment:
         """Judge a tool call before it runs. Class, hash and ids are the judge's own; nothing is run or written."""
-        if isinstance(heard, Hearing):
-            return await judge.close(heard, judge.unheard(heard, _cannot_ask(ctx) or "it was not asked"))
+        # No resolvers: what the rules decide alone, which is nearly everything, would pay for them.
+        server = ctx.mcp_server
+        assert isinstance(server, ArgosyServer)
+        caller = server.caller_of(ctx)
         hearing = await judge.hear(need_agent(caller), proposal, caller)
-        if hearing.question is None:  # the policy was changed while the model thought
+        if hearing.question is None:
             return await judge.close(hearing, None)
-        return await judge.close(hearing, judge.read_reply(hearing, *_reply(heard)))
+        reply = await ask_model(ctx, hearing.question)
+        if isinstance(reply, str):
+            return await judge.close(hearing, judge.unheard(hearing, reply))
+        if isinstance(reply, InputRequiredResult):
+            return reply  # type: ignore[return-value]  # the server hands it on as it is
+        return await judge.close(hearing, judge.read_reply(hearing, *read_completion(reply)))
 
     @box.tool("Class of a tool")
     async def judge_classify(
@@ -162,37 +156,3 @@ def _add_grants(box: ToolBox, judge: Judge) -> None:
 
 def _visible(caller: Caller, holder: str | None) -> str | None:
     return holder if caller.role is Role.OPERATOR else need_agent(caller)
-
-
-def _cannot_ask(ctx: Context) -> str | None:
-    """Why the client cannot be asked for a completion; None when it can."""
-    try:
-        capabilities = ctx.client_capabilities
-        modern = (ctx.protocol_version or "") >= "2026-07-28"
-        reachable = modern or ctx.session.can_send_request
-    except (ValueError, LookupError):
-        return "nobody is connected who could ask one"
-    if capabilities is None or capabilities.sampling is None:
-        return "this client does not offer sampling"
-    return None if reachable else "this client cannot be reached while it waits"
-
-
-def _completion(question: Question) -> Sample:
-    hints = None if question.model is None else ModelPreferences(hints=[ModelHint(name=question.model)])
-    return Sample(
-        [SamplingMessage(role="user", content=TextContent(type="text", text=question.user))],
-        max_tokens=MAX_ANSWER_TOKENS,
-        system_prompt=question.system,
-        temperature=0.0,
-        model_preferences=hints,
-    )
-
-
-def _reply(result: object) -> tuple[str, str | None, dict[str, Any] | None]:
-    """Text, model and metadata of a completion; of one that is no text the text is empty, which is no verdict."""
-    if not isinstance(result, CreateMessageResult):
-        return "", None, None
-    content: Any = result.content
-    parts = content if isinstance(content, list) else [content]
-    text = "".join(part.text for part in parts if isinstance(part, TextContent))
-    return text, result.model, dict(result.meta) if result.meta else None
