@@ -9,9 +9,11 @@ from enum import StrEnum
 class _Ordered(StrEnum):
     """A ladder: members compare by the order they are written in, lowest first."""
 
-    @property
-    def rank(self) -> int:
-        return list(type(self)).index(self)
+    rank: int
+
+    def __init__(self, value: str) -> None:
+        # Members are made in their order; asked for so often that looking it up would show.
+        self.rank = len(type(self).__members__)
 
 
 class ActionClass(_Ordered):
@@ -39,6 +41,15 @@ class Verdict(_Ordered):
     REVISE = "revise"
     ESCALATE = "escalate"
     BLOCK = "block"
+
+
+class Mode(_Ordered):
+    """How far a run may act by itself; a later member is freer and the lowest of several counts."""
+
+    DRY = "dry"
+    PROPOSE = "propose"
+    WATCHED = "watched"
+    FREE = "free"
 
 
 class Role(_Ordered):
