@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context
 
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding
-from argosy_core.serving.server import ArgosyServer, need_agent
+from argosy_core.serving.server import ArgosyServer
 from argosy_journal.conversations import Conversations
 from argosy_journal.journal import Journal, last_days
 from argosy_journal.tools import build_tools
@@ -42,7 +42,11 @@ def create(config: ServerConfig) -> ArgosyServer:
     async def conversation(id: str, ctx: Context[Any, Any]) -> str:
         # Who asks counts, and not who started the server: over HTTP these are different people.
         caller = server.caller_of(ctx)
-        return await server.resource_of(lambda agent: conversations.text(need_agent(caller), caller, id))
+
+        async def read(agent: str) -> str:
+            return await conversations.text(caller.agent or agent, caller, id)
+
+        return await server.resource_of(read)
 
     @server.prompt(name="week_review", title="Review the week", description="Go through the last seven days")
     def week_review() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def token_of(subject: str | None, client: str = "app", scopes: tuple[str, ...] =
 
 
 @contextmanager
-def calling(token: AccessToken) -> Iterator[str]:
+def calling(token: AccessToken) -> Generator[str]:
     """Requests in the block are those of *token*'s owner; the principal."""
     reset = auth_context_var.set(AuthenticatedUser(token))
     try:
@@ -78,6 +78,7 @@ def calling(token: AccessToken) -> Iterator[str]:
 
 async def test_turns_come_back_in_order_and_stand_as_lines_in_the_principals_file(fleet: Fleet) -> None:
     async with fleet.client() as client:
+        added: Any = None
         for role, text in (("user", "Where is the key?"), ("assistant", "日本\nand a line"), ("user", "Thanks.")):
             added = await call(client, "conversation_add", conversation="keys", role=role, text=text)
         found = await call(client, "conversation_turns", conversation="keys")
@@ -151,8 +152,8 @@ async def test_a_key_adds_once_and_another_turn_under_it_conflicts(fleet: Fleet)
 
 
 async def test_two_servers_at_one_conversation_lose_no_turn_and_number_each_once(fleet: Fleet) -> None:
+    added: list[int] = []
     async with fleet.client() as one, fleet.client() as two, anyio.create_task_group() as tasks:
-        added: list[int] = []
 
         async def add(number: int) -> None:
             arguments = {"conversation": "c", "role": "user", "text": f"turn {number}"}
@@ -284,8 +285,8 @@ async def test_no_name_argument_or_encoding_reaches_another_principals_conversat
                 seen.append(await seen_by(client, "keys", principal))
     async with fleet.client() as local, fleet.client(Role.OPERATOR) as operator:
         seen += [await seen_by(local, "keys", principal), await seen_by(operator, "keys", principal)]
-        for run in ({}, {"principal": "local"}):
-            meta = {RUN_META: fleet.tokens.issue("ada", "run-1", **run)}
+        for whose in (None, "local"):
+            meta = {RUN_META: fleet.tokens.issue("ada", "run-1", principal=whose)}
             seen.append(await seen_by(local, "keys", principal, meta))
         doctor = json.dumps(await call(operator, "journal_doctor"))
 

@@ -15,6 +15,7 @@ _COMMANDS = {
     "call": "argosy_host.cli.call:call",
     "connect": "argosy_host.cli.connect:connect",
     "doctor": "argosy_host.cli.doctor:doctor",
+    "import": "argosy_host.importing.command:import_foreign",
     "init": "argosy_host.cli.init:init",
     "costs": "argosy_host.cli.runs:costs",
     "run": "argosy_host.cli.run:run",

@@ -86,20 +86,19 @@ class GrowingDocuments:
         batch, line.waiting = line.waiting, []
         # The others of the batch wait for this task: cancelling it must not leave them without an answer.
         with CancelScope(shield=True):
+            outcome: str | ArgosyError
             try:
-                version = await self._settle(path, batch)
+                outcome = await self._settle(path, batch)
             except ArgosyError as error:
-                for ticket in batch:
-                    ticket.outcome = ticket.outcome or error
-                return
-        for ticket in batch:
-            ticket.outcome = ticket.outcome or version
+                outcome = error
+            for ticket in batch:
+                ticket.outcome = ticket.outcome or outcome
 
     async def _settle(self, path: str, batch: Sequence[_Ticket]) -> str:
         deadline = self._clock.monotonic() + WAIT_SECONDS
         pause = SMALLEST_PAUSE_SECONDS
         while True:
-            data, version = self._kept.pop(path, None) or await self._read(path)
+            data, version = await self._current(path)
             grown = await to_thread.run_sync(_grow, data, batch)
             if len(grown) == len(data):
                 self._keep(path, data, version)
@@ -112,11 +111,13 @@ class GrowingDocuments:
                 # Unequal pauses, or two processes meet again and again.
                 await self._clock.sleep(pause * (0.5 + self._ids.random(1)[0] / 255))
                 pause = min(pause * 2, LARGEST_PAUSE_SECONDS)
-                continue
-            self._keep(path, grown, written.version)
-            return written.version
+            else:
+                self._keep(path, grown, written.version)
+                return written.version
 
-    async def _read(self, path: str) -> tuple[bytes, str]:
+    async def _current(self, path: str) -> tuple[bytes, str]:
+        if path in self._kept:
+            return self._kept.pop(path)
         try:
             content: Content = await self._documents.read(path)
         except NotFound:
