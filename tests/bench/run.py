@@ -1,11 +1,13 @@
 """``make bench``: the figures of `targets.md` that this version is held to, with their references from the same run.
 
-Options: ``--quick`` (small, to see that it runs), ``--only P1,P9``, ``--json FILE``.
+Options: ``--quick`` (small, to see that it runs), ``--only P1,P9``, ``--json FILE``. With ``PEERS=1`` in the
+environment other servers are installed under ``build/peers`` and measured beside ours (``--only PEERS``: these alone).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [str(Path(__file__).parent)]
 
 from cases import CASES  # noqa: E402
+from keeping import keeping  # noqa: E402
 from measure import compiled_environment, save, show  # noqa: E402
+
+CASES |= {"P3": keeping}
+if os.environ.get("PEERS", "") not in ("", "0"):
+    from peer_cases import beside_peers
+
+    CASES["PEERS"] = beside_peers
 
 
 def main() -> None:

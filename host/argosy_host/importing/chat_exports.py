@@ -187,7 +187,7 @@ def _fields(value: Any) -> Fields | None:
 
 
 def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
 def _text(value: Any) -> str:
