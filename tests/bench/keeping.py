@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import re
 import socket
 import subprocess
@@ -146,7 +147,12 @@ async def _http_server(name: str, vault: Path) -> AsyncGenerator[str]:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [sys.executable, "-m", "argosy_host", "serve", name, "--vault", str(vault), "--agent", "bench"]
-    process = subprocess.Popen([*command, "--http", address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--http", address],
+        env={**os.environ, **Ours().environment(vault)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         with anyio.fail_after(START_SECONDS):
             while not await _answers(address):

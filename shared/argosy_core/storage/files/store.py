@@ -25,6 +25,8 @@ T = TypeVar("T")
 class FileStore:
     """Documents, chain, leases, items and bell of one vault on disk."""
 
+    kind = "files"
+
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
         self.vault = vault
         self.files = vault
