@@ -13,6 +13,7 @@ from argosy_core.errors import ArgosyError
 _COMMANDS = {
     "approve": "argosy_host.cli.approve:approve",
     "call": "argosy_host.cli.call:call",
+    "chat": "argosy_host.cli.chat:chat",
     "connect": "argosy_host.cli.connect:connect",
     "doctor": "argosy_host.cli.doctor:doctor",
     "import": "argosy_host.importing.command:import_foreign",
