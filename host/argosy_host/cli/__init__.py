@@ -14,6 +14,7 @@ from argosy_host.collector import ease
 _COMMANDS = {
     "approve": "argosy_host.cli.approve:approve",
     "call": "argosy_host.cli.call:call",
+    "chat": "argosy_host.cli.chat:chat",
     "connect": "argosy_host.cli.connect:connect",
     "doctor": "argosy_host.cli.doctor:doctor",
     "export": "argosy_host.cli.transfer:export",

@@ -50,6 +50,11 @@ def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> A
     return from_environment({"store": value, **given})
 
 
+def named(vault: Path, store: Address | None) -> str:
+    """The options that name the vault again; a password that its URL holds is left out."""
+    return f"--vault {vault}" if store is None else f"--vault {vault} --store {store.shown}"
+
+
 def json_option(command: _Command) -> _Command:
     """``--json``: one JSON object on stdout, nothing else."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)

@@ -16,7 +16,7 @@ import click
 
 from argosy_core.errors import ArgosyError, Unavailable
 from argosy_core.storage.address import Address
-from argosy_host.cli.options import json_option, print_json, store_option, vault_option
+from argosy_host.cli.options import json_option, named, print_json, store_option, vault_option
 from argosy_host.progress import Progress
 from argosy_host.relay import MAX_HELLO_BYTES, NotRelayed, connect, hello_for
 from argosy_host.runtime import find_up
@@ -63,7 +63,7 @@ def run(
         print_json(result)
     else:
         assert isinstance(watcher, Terminal)
-        watcher.close(result, hint, f"--vault {vault}" if store is None else f"--vault {vault} --store {store.shown}")
+        watcher.close(result, hint, named(vault, store))
     sys.exit(EXIT_CODES[result["status"]])
 
 
