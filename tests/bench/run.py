@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [str(Path(__file__).parent)]
 
 import cases  # noqa: E402
+import databases  # noqa: E402
 import keeping  # noqa: E402
 import logs  # noqa: E402
 import running  # noqa: E402
@@ -26,9 +27,9 @@ CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
     "P1": [cases.writing],
     "P2": [cases.searching],
     "P3": [keeping.keeping],
-    "P4": [logs.appending],
+    "P4": [logs.appending, databases.sqlite_appending],
     "P5": [logs.asking],
-    "P7": [running.queueing],
+    "P7": [running.queueing, databases.sqlite_queueing],
     "P8": [cases.judging],
     "P9": [cases.cold_start, running.relayed_start],
     "P10": [cases.first_request, running.relayed_request],
