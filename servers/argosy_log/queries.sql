@@ -19,6 +19,8 @@ SELECT id, seen, lines, place FROM files WHERE path = :path;
 UPDATE files SET seen = :seen, lines = :lines, place = :place WHERE id = :id;
 -- name: unfinished_files
 SELECT id, path, seen, lines FROM files WHERE stream = :stream AND seen < lines;
+-- name: count_lines
+SELECT coalesce(sum(lines), 0) FROM files;
 -- name: drop_file
 DELETE FROM files WHERE id = :id;
 -- name: bodies_between
