@@ -1,8 +1,6 @@
 Named statements over schema.sql.
 -- name: generation
 SELECT generation FROM meta;
--- name: positions
-SELECT name, id, position, rereads FROM streams;
 -- name: add_stream
 INSERT OR IGNORE INTO streams (name, position) VALUES (:name, '');
 -- name: stream
