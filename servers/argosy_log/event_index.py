@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -17,7 +18,7 @@ import anyio
 from anyio import to_thread
 
 from argosy_core.clock import Clock
-from argosy_core.errors import ArgosyError, NotFound
+from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.index.database import Database
 from argosy_core.storage.base import Store
 from argosy_log.event_feed import position_of, take
@@ -35,12 +36,17 @@ class EventIndex:
     """The index of one store's log. Raises Unavailable when its file cannot be had at all."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
         self._chain = store.chain
         self._clock = clock
-        self._database = Database(store.state_path(FILE), clock, EVENTS)
         self.is_used = False  # whether anybody has asked yet: before that nothing is opened for it
+        # Where each stream was read to its end, in the file that *generation* names.
         self._positions: dict[str, str] = {}
+        self._generation = ""
         self._behind: set[str] = set()
+        self._opened: Database | None = None
+        self._is_closed = False
+        self._guard = threading.Lock()
         self._task: asyncio.Task[None] | None = None
 
     # Feeding
@@ -52,7 +58,10 @@ class EventIndex:
         """
         self.is_used = True
         deadline = self._clock.monotonic() + WAIT_SECONDS
-        left = [stream for stream in streams if not await self._feed(stream, deadline)]
+        left: list[str] = []
+        for stream in streams:
+            if (left and self._clock.monotonic() >= deadline) or not await self._feed(stream, deadline):
+                left.append(stream)
         self._behind |= set(left)
         if left and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._feed_behind())
@@ -93,20 +102,23 @@ class EventIndex:
             position, rereads = await self._read_position(stream)
 
     async def _read_position(self, stream: str) -> tuple[str, bool]:
-        return await self.ask(lambda db: position_of(db, stream))
+        generation, position, rereads = await self.ask(partial(_place_of, stream=stream))
+        if generation != self._generation:  # another file, which began empty
+            self._positions.clear()
+            self._generation = generation
+        return position, rereads
 
     # Asking
 
     async def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What *work* finds in one reading transaction."""
-        return await to_thread.run_sync(lambda: self._database.read(work))
+        return await to_thread.run_sync(lambda: self._database().read(work))
 
     async def ask_fresh(self, streams: Sequence[str], work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """As `ask`, after `freshen`; with whether all of *streams* was in the index."""
         for _ in range(_ATTEMPTS):
             is_complete = await self.freshen(streams)
-            known = {stream: self._positions[stream] for stream in streams if self._positions.get(stream)}
-            answer = await self.ask(partial(_when_held, known=known, work=work))
+            answer = await self.ask(partial(_of_generation, generation=self._generation, work=work))
             if answer is not None:
                 return answer[0], is_complete
             self._positions.clear()  # the file was deleted, or found damaged, and began anew
@@ -114,15 +126,29 @@ class EventIndex:
 
     async def tell(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What *work* does in one writing transaction."""
-        return await to_thread.run_sync(lambda: self._database.write(work))
+        return await to_thread.run_sync(lambda: self._database().write(work))
 
     async def forget_removed(self) -> None:
         """Leave nothing on disk of what was taken out of the index."""
-        await to_thread.run_sync(self._database.forget_removed)
+        await to_thread.run_sync(lambda: self._database().forget_removed())
 
     def close_file(self) -> None:
         """Let go of the file, for good."""
-        self._database.close()
+        self._is_closed = True
+        if self._opened is not None:
+            self._opened.close()
+
+    def _database(self) -> Database:
+        with self._guard:
+            if self._is_closed:
+                raise Unavailable("the index of the log is closed")
+            if self._opened is None:
+                try:
+                    path = self._store.state_path(FILE)
+                except OSError as failure:
+                    raise Unavailable(f"the index of the log cannot be kept: {failure.strerror}") from failure
+                self._opened = Database(path, self._clock, EVENTS)
+            return self._opened
 
     async def close(self) -> None:
         """End feeding; a later question begins it again."""
@@ -133,9 +159,16 @@ class EventIndex:
                 await asyncio.wait([task])
 
 
-def _when_held(
-    db: sqlite3.Connection, *, known: dict[str, str], work: Callable[[sqlite3.Connection], T]
+def _place_of(db: sqlite3.Connection, *, stream: str) -> tuple[str, str, bool]:
+    return (_generation(db), *position_of(db, stream))
+
+
+def _generation(db: sqlite3.Connection) -> str:
+    return str(db.execute(statement("generation")).fetchone()[0])
+
+
+def _of_generation(
+    db: sqlite3.Connection, *, generation: str, work: Callable[[sqlite3.Connection], T]
 ) -> tuple[T] | None:
-    """What *work* finds; None when the index lost what it had of a stream."""
-    held = {row["name"]: row["position"] for row in db.execute(statement("positions"))}
-    return (work(db),) if all(held.get(stream) for stream in known) else None
+    """What *work* finds; None when the index is another than the one that was fed."""
+    return (work(db),) if not generation or _generation(db) == generation else None

@@ -12,7 +12,7 @@ from argosy_log.access import Access
 from argosy_log.event_index import EventIndex
 from argosy_log.event_pages import lines_between
 from argosy_log.events import LogEvent, read_line
-from argosy_log.indexed_events import PARTIAL
+from argosy_log.indexed_events import partial_note
 from argosy_log.models import Exported
 from argosy_log.otlp import Telemetry
 from argosy_log.query import Query, build_query
@@ -42,7 +42,7 @@ class Exporting:
             return lines, more, content if format_ == "jsonl" else Telemetry(db).render(lines)
 
         (lines, more, content), is_complete = await self._index.ask_fresh(query.scope.streams, work)
-        notes = [] if is_complete else [PARTIAL]
+        notes = [] if is_complete else [await partial_note(self._index)]
         if format_ == "jsonl" and any(_text(line).encode() != line for line, _ in lines):
             notes.append("lines that are not UTF-8 have a replacement character where they are not")
         return Exported(format=format_, content=content, lines=len(lines), next_cursor=more, notes=notes)

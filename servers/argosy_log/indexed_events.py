@@ -11,6 +11,7 @@ from typing import TypeVar
 from argosy_core.errors import Corrupted, Unavailable
 from argosy_log.event_index import EventIndex
 from argosy_log.event_pages import day_paths, is_own_cursor, lines_of_day, newest_page, run_family
+from argosy_log.event_sql import statement
 from argosy_log.events import Scope
 from argosy_log.query import Query
 from argosy_log.reader import EventReader, Found
@@ -18,6 +19,12 @@ from argosy_log.reader import EventReader, Found
 T = TypeVar("T")
 BUILDING = "the index of the log is being built: this was read from the day files, without it"
 PARTIAL = "the index of the log is being built: what is not in it yet is left out; ask again in a moment"
+
+
+async def partial_note(index: EventIndex) -> str:
+    """`PARTIAL`, and how far the index has come."""
+    lines = await index.ask(lambda db: int(db.execute(statement("count_lines")).fetchone()[0]))
+    return f"{PARTIAL} ({lines} lines so far)"
 
 
 class IndexedEvents:
@@ -34,7 +41,7 @@ class IndexedEvents:
         found, is_complete = await self._ask(streams, lambda db: newest_page(db, query, limit, cursor))
         if found is None or (not is_complete and cursor is None):
             return _noted(await self._behind.newest(query, limit, None), BUILDING)
-        return found if is_complete else _noted(found, PARTIAL)
+        return found if is_complete else _noted(found, await partial_note(self._index))
 
     async def run_tree(self, scope: Scope, run: str) -> Found:
         found, is_complete = await self._ask(scope.streams, lambda db: run_family(db, scope, run))

@@ -23,7 +23,7 @@ from argosy_log.aggregation import (
 )
 from argosy_log.event_index import EventIndex
 from argosy_log.events import RUN_END
-from argosy_log.indexed_events import PARTIAL
+from argosy_log.indexed_events import partial_note
 from argosy_log.models import AggregateGroup, AggregatePage
 from argosy_log.query import build_query
 
@@ -75,7 +75,7 @@ class Measuring:
             next_cursor=encode_cursor(stop) if len(found.groups) > stop else None,
             groups=len(found.groups),
             relative_error=found.relative_error,
-            notes=[] if is_complete else [PARTIAL],
+            notes=[] if is_complete else [await partial_note(self._index)],
         )
 
     async def metrics(self, caller: Caller) -> str:

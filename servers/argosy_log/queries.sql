@@ -1,8 +1,6 @@
 Named statements over schema.sql.
 -- name: generation
 SELECT generation FROM meta;
--- name: positions
-SELECT name, id, position, rereads FROM streams;
 -- name: add_stream
 INSERT OR IGNORE INTO streams (name, position) VALUES (:name, '');
 -- name: stream
@@ -19,6 +17,8 @@ SELECT id, seen, lines, place FROM files WHERE path = :path;
 UPDATE files SET seen = :seen, lines = :lines, place = :place WHERE id = :id;
 -- name: unfinished_files
 SELECT id, path, seen, lines FROM files WHERE stream = :stream AND seen < lines;
+-- name: count_lines
+SELECT coalesce(sum(lines), 0) FROM files;
 -- name: drop_file
 DELETE FROM files WHERE id = :id;
 -- name: bodies_between

@@ -212,6 +212,19 @@ async def test_agents_neither_anchor_nor_redact(vault: Vault) -> None:
         assert (await error(client, "log_redact", **arguments)).startswith("permission_denied:")
 
 
+async def test_the_doctor_tells_of_rows_that_are_no_anchors_and_of_a_log_that_is_gone(vault: Vault) -> None:
+    async with vault.client() as client:
+        await append(client)
+        await call(client, "log_anchor")
+        table = vault.root / "caldwell/log/anchors.md"
+        table.write_text(table.read_text() + "| a | b | c | d |\n")
+        checks = {f["check"]: f for f in (await call(client, "log_doctor"))["findings"]}
+        assert "anchors.md:" in checks["log_anchors"]["message"]
+        remove(vault.root / "caldwell/log")
+        findings = (await call(client, "log_doctor"))["findings"]
+        assert [f["message"][:22] for f in findings if f["status"] == "fail"] == ["missing at caldwell/op"]
+
+
 # Redaction
 
 

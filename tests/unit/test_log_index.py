@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from argosy_core.clock import Clock, SystemClock, parse_time
+from argosy_core.errors import Unavailable
 from argosy_core.ids import SystemIds
 from argosy_core.storage.files.store import FileStore
 from argosy_core.testing.fakes import FakeClock
@@ -25,6 +26,7 @@ from argosy_core.vault import Vault
 from argosy_log import event_pages
 from argosy_log.aggregation import Sought, answer, ordered, span_of, with_runs
 from argosy_log.day_files import DayFiles
+from argosy_log.event_feed import take
 from argosy_log.event_index import EventIndex
 from argosy_log.event_pages import newest_page, run_family
 from argosy_log.event_sql import EVENTS
@@ -260,6 +262,38 @@ async def test_a_vault_that_cannot_be_written_to_is_read_from_its_files(tmp_path
         found = await reader.newest(Query(ALL), 3, None)
         assert (texts(found), found.notes) == ([1], (BUILDING,))
         assert await reader.count(("ann",), datetime(2026, 5, 6, tzinfo=UTC).date()) == 1
+
+
+async def test_where_nothing_can_be_kept_the_day_files_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    async with place(tmp_path) as vault:
+        vault.put("ann", "2026-05-06", [{"ts": "2026-05-06T01:00:00Z", "n": 1, "run_id": RUN}])
+        monkeypatch.setattr(vault.store, "state_path", refuse)
+        reader = IndexedEvents(vault.index, DayFiles(vault.store.documents))
+        assert texts(await reader.newest(Query(ALL), 3, None)) == [1]
+        assert texts(await reader.run_tree(ALL, RUN)) == []  # its day is another
+        with pytest.raises(Unavailable, match="cannot be kept"):
+            await vault.numbers(ALL)
+
+
+async def test_an_index_that_another_process_makes_anew_is_not_taken_for_whole(tmp_path: Path) -> None:
+    async with place(tmp_path, SystemClock()) as vault:
+        vault.put("ann", "2026-05-06", [{"ts": "2026-05-06T01:00:00Z", "n": n, "x": "y" * 500} for n in range(5000)])
+        while not await vault.index.freshen(("ann",)):
+            await vault.index.caught_up()
+        for ending in ("", "-wal", "-shm"):
+            (tmp_path / f".argosy/log.sqlite{ending}").unlink(missing_ok=True)
+        other = vault.other()
+        piece = await vault.store.chain.read_on("ann", "", 100_000)
+        await other.tell(lambda db: take(db, "ann", "", piece))
+        other.close_file()
+        answers = [await vault.index.ask_fresh(("ann",), lambda db: newest_page(db, Query(ALL), 1, None))]
+        while not answers[-1][1]:
+            await vault.index.caught_up()
+            answers.append(await vault.index.ask_fresh(("ann",), lambda db: newest_page(db, Query(ALL), 1, None)))
+        assert texts(answers[-1][0]) == [4999]
 
 
 async def test_a_huge_line_and_a_torn_one_stop_nothing(tmp_path: Path) -> None:
