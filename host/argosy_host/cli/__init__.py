@@ -25,6 +25,7 @@ _COMMANDS = {
     "run": "argosy_host.cli.run:run",
     "runs": "argosy_host.cli.runs:runs",
     "schedules": "argosy_host.cli.work:schedules",
+    "search": "argosy_host.cli.search:search",
     "secret": "argosy_host.cli.secret:secret",
     "serve": "argosy_host.cli.serve:serve",
     "down": "argosy_host.cli.up:down",
