@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from argosy_core.clock import Clock
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import ANY, Content, Expect
 from argosy_core.storage.chain_appends import asked
 from argosy_core.storage.open_store import OpenStore, state_folder
@@ -48,7 +49,7 @@ class SqliteStore(OpenStore):
         self.root = root.expanduser().resolve()
         if not self.root.is_dir():
             raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")
-        self.address = sqlite_address(database)
+        self.address = Address(sqlite_address(database))
         self.database = Database(database, ids, create=create)
         self.files = SqliteFiles(self.database, clock)
         self.documents = SqliteDocuments(self.database, self.files)
