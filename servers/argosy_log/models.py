@@ -69,7 +69,7 @@ class HeadPage(Page[StreamHead]):
 class ChainFinding(BaseModel):
     """One place where a chain does not hold; *seq* is the entry where it begins."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     kind: str
     stream: str
@@ -165,7 +165,7 @@ class AggregatePage(Page[AggregateGroup]):
 class TraceStep(BaseModel):
     """One thing a run did; *seq* is the event's number within its *writer*."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     seq: int | None
     writer: str | None

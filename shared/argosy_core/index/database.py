@@ -220,4 +220,4 @@ def _in_transaction(connection: sqlite3.Connection, begin: str, work: Callable[[
 def _as_argosy(what: str, failure: sqlite3.DatabaseError, code: int) -> ArgosyError:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return Unavailable(f"{what} is busy with writes of other processes")
-    return Unavailable(f"{what} does not answer: {failure}")
+    return Unavailable(f"{what} does not answer: {failure}", hint="is the disk of .argosy full or read-only?")

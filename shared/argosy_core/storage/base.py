@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from argosy_core.storage.address import Address
 from argosy_core.storage.item import (
     ENDED_STATES,
     ITEM_STATES,
@@ -343,8 +344,8 @@ class Store(Protocol):
     def archive(self) -> Archive: ...
 
     @property
-    def address(self) -> str:
-        """What `open_store` takes to open this store in another process: ``files`` or a URL."""
+    def address(self) -> Address:
+        """What `open_store` takes to open this store in another process."""
         ...
 
     @property

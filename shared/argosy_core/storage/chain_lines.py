@@ -88,6 +88,21 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     return cast("dict[str, Any]", found) if isinstance(found, dict) and end == len(text) else None
 
 
+def is_torn_write(data: bytes) -> bool:
+    """Whether *data*, the end of a file, is what a power cut may leave of one write of several lines.
+
+    The disk takes the blocks of a write in any order. One that is missing reads as NULs, which no line has; whole lines
+    after it are of the same write, and so of one time. Where they are not, somebody or something else did it.
+    """
+    first, *others = data.split(b"\n")
+    whole = [parse_line(line) for line in others[:-1] if b"\0" not in line]
+    return (
+        b"\0" in first
+        and None not in whole
+        and len({fields["ts"] for fields in whole if fields and "ts" in fields}) < 2
+    )
+
+
 def is_chained(fields: Mapping[str, Any]) -> bool:
     """Whether the line belongs to a chain; lines of older systems do not."""
     return "hash" in fields and "seq" in fields and "writer" in fields
@@ -145,6 +160,7 @@ __all__ = [
     "is_chained",
     "is_encodable",
     "is_redacted",
+    "is_torn_write",
     "make_entry",
     "parse_line",
     "recompute",

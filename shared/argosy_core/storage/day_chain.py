@@ -9,11 +9,12 @@ from typing import Any
 
 from anyio import to_thread
 
+from argosy_core.errors import Unavailable
 from argosy_core.storage.base import PIECE_BYTES, Entry, Files, Head, Piece, VerifyReport
 from argosy_core.storage.chain_anchors import anchors_path
-from argosy_core.storage.chain_appends import Append
+from argosy_core.storage.chain_appends import Append, asked
 from argosy_core.storage.chain_days import day_files
-from argosy_core.storage.chain_lines import check_append, parse_line
+from argosy_core.storage.chain_lines import parse_line
 from argosy_core.storage.chain_reading import read_piece
 from argosy_core.storage.chain_verify import verify_streams
 from argosy_core.storage.gathering import Gathering
@@ -59,10 +60,16 @@ class DayChain(ABC):
         key: str | None = None,
         expect_seq: int | None = None,
     ) -> Entry:
-        check_append(writer, event, key)
-        event = {**event, "key": key} if key is not None else event
-        append = Append(stream, writer, event, key, expect_seq)
+        append = asked(stream, writer, event, key, expect_seq)
         await self._gathering.submit(self._lane(stream), append)
+        return append.result()
+
+    def append_here(self, stream: str, writer: str, event: Mapping[str, Any], key: str | None = None) -> Entry:
+        """`append` for code that is off the event loop already: it blocks, and shares its sync with nobody."""
+        append = asked(stream, writer, event, key)
+        self._append_batch(self._lane(stream), [append])
+        if not append.is_done:
+            raise Unavailable("the log could not be written", hint="try again")
         return append.result()
 
     # Reading

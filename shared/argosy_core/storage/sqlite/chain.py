@@ -54,6 +54,12 @@ class SqliteChain(DayChain):
                 rows.add(max(day_path(stream, moment.date()), rows.last_day()), batch.made, time_ns(moment))
         return list(batches.values())
 
+    def append_in(self, t: Transaction, append: Append) -> Entry:
+        """Write *append* as part of *t*. Raises what it fails with."""
+        for batch in self._write(t, [append]):
+            batch.finish()
+        return append.result()
+
     def _find(self, stream: str, writer: str, key: str) -> Entry | None:
         def find(t: Transaction) -> Entry | None:
             _check_there(t, stream)
