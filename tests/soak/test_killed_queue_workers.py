@@ -14,8 +14,11 @@ pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(1800)]
 ITEMS = 5_000
 
 
-@pytest.mark.parametrize("address", ["files", "sqlite:///fleet.sqlite"], ids=["files", "sqlite"])
-async def test_every_one_of_many_items_ends_once(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "address", ["files", "sqlite:///fleet.sqlite", "postgres"], ids=["files", "sqlite", "postgres"]
+)
+async def test_every_one_of_many_items_ends_once(address: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    address = request.getfixturevalue("postgres").url() if address == "postgres" else address
     vault = tmp_path / "vault"
     vault.mkdir()
     await fill(vault, address, ITEMS)

@@ -63,8 +63,8 @@ class ComposedStore:
         self.leases: Leases = leases if leases is not None else store.leases
 
     @property
-    def kind(self) -> str:
-        return self._store.kind
+    def address(self) -> str:
+        return self._store.address
 
     @property
     def documents(self) -> Documents:
