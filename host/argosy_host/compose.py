@@ -196,9 +196,9 @@ def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParamet
         if config.host_key is not None:
             env[HOST_KEY_VARIABLE] = base64.b64encode(config.host_key).decode()
         agent = ["--agent", config.agent] if config.agent else []
-        vault = str(config.store.root)
+        vault, store = str(config.store.root), config.store.address
         # -P: a client's working folder must not put modules in front of ours.
-        arguments = ["-P", "-m", "argosy_host", "serve", server.name, "--vault", vault, *agent]
+        arguments = ["-P", "-m", "argosy_host", "serve", server.name, "--vault", vault, "--store", store, *agent]
         return StdioServerParameters(command=sys.executable, args=arguments, env=env, cwd=vault)
     command, *arguments = server.command
     return StdioServerParameters(command=command, args=arguments, env=env, cwd=str(config.store.root))

@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the running process says of itself; times are RFC 3339 UTC."""
+    """What the running process says of itself; times are RFC 3339 UTC, *mark* is what its runs name it by."""
 
     pid: int
     vault: str
@@ -53,6 +53,7 @@ class Facts:
     version: str
     started_at: str
     http: str | None = None
+    mark: str | None = None
 
 
 def place_of(vault: Path) -> Place:

@@ -29,12 +29,16 @@ from argosy_core.serving.server import ArgosyServer
 from argosy_core.types import Role
 from argosy_core.views.agents import default_agent
 from argosy_core.views.vault_reader import VaultReader
+from argosy_host.aftermath import bury, worker_name
 from argosy_host.compose import Fleet, compose, load_server
-from argosy_host.door import Door
+from argosy_host.door import Door, Handler, Prepare
 from argosy_host.gateway import Gateway
 from argosy_host.metrics import Metrics, serve_health
 from argosy_host.queued import QueuedRuns
-from argosy_host.runtime import Facts, Place, forget_facts, write_facts
+from argosy_host.remote_run import options_of, serve_run
+from argosy_host.running.book import BookSettings, RunBook, share_book
+from argosy_host.running.history import close_all_killed
+from argosy_host.runtime import Facts, Place, forget_facts, read_facts, write_facts
 from argosy_host.session import Shared
 from argosy_host.worker import Worker
 
@@ -73,6 +77,8 @@ class Up:
 
     async def run(self) -> None:
         """Be up until stopped. Raises ArgosyError when it cannot start."""
+        # Who runs this holds the lock: whoever left facts behind was killed.
+        killed = await to_thread.run_sync(read_facts, self._place)
         forget_facts(self._place)
         store = await to_thread.run_sync(
             lambda: open_store(self._options.vault, self._options.store, clock=self._clock, ids=self._ids)
@@ -81,24 +87,34 @@ class Up:
             store=store, profile="full", host_key=self._tokens.public_key, clock=self._clock, ids=self._ids
         )
         try:
-            async with self._fleet(config) as (fleet, servers):
-                await self._live(config, fleet, servers)
+            if killed is not None and killed.mark is not None:
+                returned = await bury(store, killed.mark)
+                logger.warning("process %s was killed; %s items given back", killed.pid, returned)
+            async with self._fleet(config) as (fleet, shared):
+                await self._live(config, fleet, shared)
         finally:
             forget_facts(self._place)
             await to_thread.run_sync(store.close)
 
     @asynccontextmanager
-    async def _fleet(self, config: ServerConfig) -> AsyncGenerator[tuple[Fleet, dict[str, ArgosyServer]]]:
+    async def _fleet(self, config: ServerConfig) -> AsyncGenerator[tuple[Fleet, Shared]]:
         reader = VaultReader(config.store.files)
         registry = await to_thread.run_sync(lambda: load_registry(reader.read("registry.json")))
         own = [server for server in registry.servers if server.own and server.transport == "in_process"]
-        servers = {server.name: load_server(server.entry_point or server.name, config) for server in own}
+        servers: dict[str, ArgosyServer] = {}
+        shared = Shared(config.store, self._tokens, servers, lambda: book.mark)
+        book = RunBook(config.store, self._clock, self._ids, BookSettings(self._options.model, shared))
+        # Before the host's servers are made: those of all clients have this one book.
+        share_book(config.store, book)
+        servers |= {server.name: load_server(server.entry_point or server.name, config) for server in own}
         async with compose(own, config, self._token(), servers) as fleet:
             if fleet.problems:
                 raise Unavailable(f"servers did not start: {fleet.problems}", hint="mcp-host doctor")
-            yield fleet, servers
+            await book.arrive()
+            await close_all_killed(config.store, self._clock, self._ids)
+            yield fleet, shared
 
-    async def _live(self, config: ServerConfig, fleet: Fleet, servers: Mapping[str, ArgosyServer]) -> None:
+    async def _live(self, config: ServerConfig, fleet: Fleet, shared: Shared) -> None:
         async with anyio.create_task_group() as tasks:
             url = await tasks.start(serve_health, self._options.address, self._metrics)
             facts = Facts(
@@ -108,12 +124,17 @@ class Up:
                 version=__version__,
                 started_at=rfc3339(self._clock.now()),
                 http=url,
+                mark=shared.mark(),
             )
-            handlers = {"stop": self._on_stop, "status": self._on_status}
+            handlers: dict[str, Prepare] = {
+                "stop": lambda _: self._on_stop,
+                "status": lambda _: self._on_status,
+                "run": lambda hello: self._prepare_run(hello, shared),
+            }
             door = Door(self._place, facts, lambda hello: self._make_server(config, hello), handlers)
             self._metrics.door = door
             await tasks.start(door.serve)
-            self._start_workers(tasks, config, fleet, servers)
+            self._start_workers(tasks, fleet, shared)
             tasks.start_soon(self._obey_signals)
             await to_thread.run_sync(write_facts, self._place, facts)
             self._metrics.ready = True
@@ -124,18 +145,16 @@ class Up:
             await self._metrics.workers_ended()
             tasks.cancel_scope.cancel()
 
-    def _start_workers(
-        self, tasks: anyio.abc.TaskGroup, config: ServerConfig, fleet: Fleet, servers: Mapping[str, ArgosyServer]
-    ) -> None:
-        for server in servers.values():
+    def _start_workers(self, tasks: anyio.abc.TaskGroup, fleet: Fleet, shared: Shared) -> None:
+        for server in shared.servers.values():
             for work in server.workers:
                 tasks.start_soon(self._metrics.track, work, self._stop)
-        if "queue" not in servers:
+        if "queue" not in shared.servers:
             return
-        runs = QueuedRuns(self._options, Shared(config.store, self._tokens, servers), self._clock, self._ids)
+        runs = QueuedRuns(self._options, shared, self._clock, self._ids)
         for number in range(self._options.workers):
             worker = Worker(
-                f"{self._metrics.pid}-{number}", lambda t, a: self._call(fleet, t, a), runs.run, self._clock
+                worker_name(shared.mark(), number), lambda t, a: self._call(fleet, t, a), runs.run, self._clock
             )
             self._metrics.work.append(worker.work)
             tasks.start_soon(self._metrics.track, worker.run, self._stop)
@@ -167,6 +186,10 @@ class Up:
             return default_agent(VaultReader(config.store.files))
         except ArgosyError:
             return None
+
+    def _prepare_run(self, hello: Mapping[str, Any], shared: Shared) -> Handler:
+        options = options_of(hello, shared)
+        return lambda _, stream, rest: serve_run(stream, rest, options, shared)
 
     async def _on_stop(self, hello: Mapping[str, Any], stream: SocketStream, rest: object) -> None:
         self.stop()

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from argosy_core.clock import parse_time
 from argosy_core.storage.chain_lines import event_of, is_chained, parse_line
-from argosy_core.storage.files.chain import FLEET
+from argosy_core.storage.day_chain import FLEET
 
 RUN_START = "run.start"
 RUN_END = "run.end"

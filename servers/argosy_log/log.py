@@ -12,7 +12,7 @@ from argosy_core.errors import InvalidArgument, NotFound
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
 from argosy_core.storage.chain_lines import RESERVED
-from argosy_core.storage.files.chain import FLEET
+from argosy_core.storage.day_chain import FLEET
 from argosy_core.types import Caller, Role
 from argosy_log.access import Access
 from argosy_log.day_files import DayFiles

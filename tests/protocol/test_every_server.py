@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 # A call of each server that must answer on the small vault, and what its structured content holds then.
 CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
     "desk": ("desk_pending", {}, "items"),
+    "host": ("run_start", {"agent": "ada", "input": "What burns in the lamp?"}, "run"),
     "goal": ("goal_list", {}, "items"),
     "journal": ("journal_read", {}, "items"),
     "judge": ("judge_explain", {"tool": "memory_write"}, "outcome"),

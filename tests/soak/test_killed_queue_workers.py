@@ -14,12 +14,13 @@ pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(1800)]
 ITEMS = 5_000
 
 
-async def test_every_one_of_many_items_ends_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["files", "sqlite:///fleet.sqlite"], ids=["files", "sqlite"])
+async def test_every_one_of_many_items_ends_once(address: str, tmp_path: Path) -> None:
     vault = tmp_path / "vault"
     vault.mkdir()
-    await fill(vault, ITEMS)
-    killed = run_and_kill(vault, 4, 200, 11, 1500)
-    ops, ends = await history_of(vault)
+    await fill(vault, address, ITEMS)
+    killed = run_and_kill(vault, address, 4, 200, 11, 1500)
+    ops, ends = await history_of(vault, address)
     assert killed >= 100
     assert check_history(ops, ends) == []
     states = Counter(end.state for end in ends)

@@ -97,7 +97,7 @@ async def test_a_task_cancelled_while_it_waits_leaves_the_queue(tmp_path: Path) 
     gate.let_through()
     assert [(await first).seq, (await waiting[1]).seq] == [2, 3]
     assert [line.get("n") async for line in store.chain.scan("harbor")] == [None, 1, 3]
-    assert store.chain._lines == {}
+    assert store.chain._gathering._lanes == {}
     store.close()
 
 

@@ -1,4 +1,4 @@
-"""Any sequence of calls does to the files store what it does to a model of a queue."""
+"""Any sequence of calls does to a store what it does to a model of a queue."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multiple, rule
 
 from argosy_core.errors import Conflict
-from argosy_core.storage.base import NewItem
-from argosy_core.storage.files.items import FileItems
+from argosy_core.storage.base import Items, NewItem, Store
+from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.vault import Vault
 
@@ -77,22 +78,24 @@ class Machine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp())
         self.clock = FakeClock()
         self.runner = asyncio.Runner()
-        self.vaults = [Vault(self.root) for _ in range(2)]
-        self.handles = [FileItems(vault, self.clock, SeededIds(seed)) for seed, vault in enumerate(self.vaults)]
+        self.handles = [self.opened(seed) for seed in range(2)]
         self.model = Model()
         self.turn = 0
 
+    def opened(self, seed: int) -> Store:
+        """One more handle. The vault's own clock is the machine's: locks are waited for by it."""
+        return FileStore(Vault(self.root), self.clock, SeededIds(seed))
+
     def teardown(self) -> None:
-        for handle, vault in zip(self.handles, self.vaults, strict=True):
+        for handle in self.handles:
             handle.close()
-            vault.close()
         self.runner.close()
         shutil.rmtree(self.root)
 
     @property
-    def items(self) -> FileItems:
+    def items(self) -> Items:
         self.turn += 1
-        return self.handles[self.turn % 2]
+        return self.handles[self.turn % 2].items
 
     @property
     def now(self) -> float:
@@ -220,10 +223,25 @@ class Machine(RuleBasedStateMachine):
         shutil.rmtree(self.root / ".argosy", ignore_errors=True)
 
 
-TestItems = Machine.TestCase
-TestItems.settings = settings(
+class SqliteMachine(Machine):
+    """The same over a database."""
+
+    def opened(self, seed: int) -> Store:
+        return SqliteStore(self.root / "fleet.sqlite", self.root, self.clock, SeededIds(seed))
+
+    @rule(seed=st.integers(2, 1000))
+    def open_anew(self, seed: int) -> None:
+        self.handles[0].close()
+        self.handles[0] = self.opened(seed)
+
+
+_SETTINGS = settings(
     max_examples=25,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+TestItems = Machine.TestCase
+TestItems.settings = _SETTINGS
+TestSqliteItems = SqliteMachine.TestCase
+TestSqliteItems.settings = _SETTINGS

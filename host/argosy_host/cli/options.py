@@ -25,9 +25,12 @@ def vault_option(command: _Command) -> _Command:
 
 def store_option(command: _Command) -> _Command:
     """``--store``: the substrate."""
-    return click.option("--store", default="files", show_default=True, help="Where documents and events are kept.")(
-        command
-    )
+    return click.option(
+        "--store",
+        default="files",
+        show_default=True,
+        help="Where the vault is kept: files, or sqlite:///PATH (from the vault's folder; //// for any other).",
+    )(command)
 
 
 def json_option(command: _Command) -> _Command:

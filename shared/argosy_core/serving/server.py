@@ -19,9 +19,14 @@ from mcp.shared.uri_template import UriTemplate
 from mcp_types import (
     INVALID_REQUEST,
     CallToolResult,
+    Completion,
+    CompletionArgument,
+    CompletionContext,
     InputRequiredResult,
+    PromptReference,
     ReadResourceRequestParams,
     ReadResourceResult,
+    ResourceTemplateReference,
 )
 from mcp_types import Tool as MCPTool
 from pydantic import ValidationError
@@ -29,7 +34,9 @@ from pydantic import ValidationError
 from argosy_core import __version__
 from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, PermissionDenied
 from argosy_core.serving.announce import Announcer, LegacySubscriptions
+from argosy_core.serving.completion import Completions
 from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.icons import icon_of
 from argosy_core.serving.identity import TokenVerifier, WhoCalls, identify
 from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
 from argosy_core.serving.shaping import explain_crash, explain_validation, shape_error, shape_result
@@ -58,7 +65,8 @@ class Domain(Protocol):
 class ArgosyServer(MCPServer[None]):
     """One server of the fleet.
 
-    *background* is entered while at least one client is connected (watching, projections) and left after the last.
+    *background* is called after the last client has left. *changes_tools* says whether a change of the vault's file at
+    a path may change which tools there are; then clients are told to list them anew.
     """
 
     def __init__(
@@ -71,6 +79,7 @@ class ArgosyServer(MCPServer[None]):
         title: str,
         instructions: str,
         background: Callable[[], Any] | None = None,
+        changes_tools: Callable[[str], bool] | None = None,
     ) -> None:
         self.short_name = name
         # Work that the host's background process does for this server, until the event is set.
@@ -80,7 +89,8 @@ class ArgosyServer(MCPServer[None]):
         self._verifier = TokenVerifier(config.host_key, config.clock)
         self._launched = Caller(agent=config.agent, role=config.role, source="flag")
         self._background = background
-        self._announcer = Announcer(config.store.bell, domain.uris_of)
+        self._announcer = Announcer(config.store.bell, domain.uris_of, changes_tools)
+        self.completions = Completions()
         self._users = 0
         self._users_guard = threading.Lock()
         self._add_own_tools(tools)
@@ -90,6 +100,7 @@ class ArgosyServer(MCPServer[None]):
             title=title,
             instructions=instructions,
             version=__version__,
+            icons=[icon_of(name)],
             tools=[entry.tool for entry in tools.entries.values()],
             log_level=config.log_level,
             lifespan=_lifespan,
@@ -99,8 +110,14 @@ class ArgosyServer(MCPServer[None]):
         # The SDK has no public way to its lower layer, where the 2025 subscriptions are registered.
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
         self._add_status_resource()
+        self.completion()(self.complete)  # type: ignore[no-untyped-call]
 
     # Who calls
+
+    @property
+    def lister(self) -> Caller:
+        """Who asked for the list that is being made; outside of one, who the server was started for."""
+        return _lister.get() or self._launched
 
     def caller_of(self, ctx: Context[Any, Any] | None) -> Caller:
         """The caller of the request behind *ctx*. Raises Unauthenticated for a bad token."""
@@ -115,8 +132,16 @@ class ArgosyServer(MCPServer[None]):
 
         Raises ResourceNotFoundError or ResourceError, as the SDK wants it.
         """
+
+        async def read_own(caller: Caller) -> str:
+            return await read(need_agent(caller), *arguments)
+
+        return await self.document_of(read_own)
+
+    async def document_of(self, read: Callable[..., Awaitable[str]], *arguments: str) -> str:
+        """The same for what needs no agent: *read* is called with the launched caller and *arguments*."""
         try:
-            return await read(need_agent(self._launched), *arguments)
+            return await read(self._launched, *arguments)
         except NotFound as error:
             raise ResourceNotFoundError(str(error)) from error
         except ArgosyError as error:
@@ -152,6 +177,19 @@ class ArgosyServer(MCPServer[None]):
         finally:
             _lister.reset(token)
 
+    async def owns_tool(self, name: str) -> bool:
+        """Whether *name* is one of this server's tools; overridden by servers whose tools come and go."""
+        return name in self.entries
+
+    async def complete(
+        self,
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None = None,
+    ) -> Completion:
+        """The answer to ``completion/complete``, of this server or of one in front of it."""
+        return await self.completions.complete(self._launched, place_of(ref), argument.name, argument.value)
+
     async def owns_resource(self, uri: str) -> bool:
         """Whether *uri* is one of this server's resources, static or by template."""
         if any(str(resource.uri) == uri for resource in await self.list_resources()):
@@ -166,8 +204,7 @@ class ArgosyServer(MCPServer[None]):
         return await self._handle_read_resource(ctx, params)
 
     async def list_tools(self) -> list[MCPTool]:
-        caller = _lister.get() or self._launched
-        shown = {entry.tool.name for entry in self.entries_for(caller.role)}
+        shown = {entry.tool.name for entry in self.entries_for(self.lister.role)}
         return [tool for tool in await super().list_tools() if tool.name in shown]
 
     def entries_for(self, role: Role) -> list[ToolEntry]:
@@ -239,7 +276,7 @@ class ArgosyServer(MCPServer[None]):
         return Health(
             server=self.short_name,
             version=__version__,
-            store="files",
+            store=self.config.store.address.partition(":")[0],
             agent=caller.agent,
             role=caller.role.value,
             healthy=not problems,
@@ -297,6 +334,11 @@ async def _lifespan(server: MCPServer[None]) -> AsyncGenerator[None]:
     assert isinstance(server, ArgosyServer)
     async with server.running():
         yield
+
+
+def place_of(ref: PromptReference | ResourceTemplateReference) -> str:
+    """What `Completions` knows a reference by."""
+    return ref.name if isinstance(ref, PromptReference) else str(ref.uri)
 
 
 def need_agent(caller: Caller) -> str:

@@ -29,6 +29,17 @@ def check_append(writer: str, event: Mapping[str, Any], key: str | None) -> None
         raise InvalidArgument(f"a writer is a name of 1 to {MAX_WRITER_CHARS} printable characters")
     if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
         raise InvalidArgument(f"a key has 1 to {MAX_KEY_CHARS} characters")
+    if key is not None and not is_encodable(key):
+        raise InvalidArgument("a key holds what UTF-8 cannot (a lone surrogate)")
+
+
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can carry *text*."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def make_entry(
@@ -123,6 +134,7 @@ __all__ = [
     "entry_of",
     "event_of",
     "is_chained",
+    "is_encodable",
     "make_entry",
     "parse_line",
     "recompute",

@@ -3,48 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from argosy_core.canonical import NO_PREVIOUS, canonical_json
-from argosy_core.clock import Clock, rfc3339
-from argosy_core.errors import ArgosyError, Conflict, NotFound
+from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError, NotFound
 from argosy_core.held_file import HeldFile
 from argosy_core.ids import Ids
 from argosy_core.storage.base import Entry, FileInfo
+from argosy_core.storage.chain_appends import Append, AppendBatch, entry_of_line
 from argosy_core.storage.chain_days import day_files, day_path, log_folder
-from argosy_core.storage.chain_lines import can_be_followed, entry_of, make_entry, parse_line
+from argosy_core.storage.chain_lines import can_be_followed, parse_line
 from argosy_core.storage.files.chain_state import CacheLost, ChainCache, StreamState
 from argosy_core.vault import Vault
 
 T = TypeVar("T")
 SAVE_EVERY = 256  # entries between two savings of the cache
-SALT_BYTES = 16
 PIECE_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class Append:
-    """One append and, once it was tried, its outcome."""
+class _Known:
+    """What was learned of a stream, for a batch of appends."""
 
-    writer: str
-    event: Mapping[str, Any]
-    key: str | None
-    expect_seq: int | None
-    outcome: Entry | ArgosyError | None = None
+    def __init__(self, state: StreamState, find: Callable[[StreamState, str, str], Entry | None]) -> None:
+        self._state = state
+        self._find = find
 
+    def head(self, writer: str) -> tuple[int, str]:
+        return self._state.heads.get(writer, (0, ""))
 
-@dataclass(slots=True)
-class _Batch:
-    """What a group of appends comes to before it is written."""
-
-    moment: datetime
-    heads: dict[str, tuple[int, str]]
-    made: list[tuple[Append, Entry]]
-    lines: list[bytes]
-    keys: dict[tuple[str, str], str]
+    def entry_of_key(self, writer: str, key: str) -> Entry | None:
+        return self._find(self._state, writer, key)
 
 
 class StreamLog:
@@ -95,45 +84,25 @@ class StreamLog:
     # Appending
 
     def _append(self, state: StreamState, appends: Sequence[Append]) -> None:
-        batch = _Batch(self._clock.now(), dict(state.heads), [], [], {})
+        batch = AppendBatch(self._stream, self._clock.now(), self._ids, _Known(state, self._entry_of_key))
         for append in appends:
             try:
-                append.outcome = self._entry_of_repeat(state, batch, append)
-                if append.outcome is None:
-                    self._add(batch, append)
+                batch.add(append)
             except CacheLost:
                 raise
             except ArgosyError as exc:
-                append.outcome = exc
+                append.fail(exc)
         if batch.made:
             self._write(state, batch)
-        for append, entry in batch.made:
-            append.outcome = entry
+        batch.finish()
 
-    def _add(self, batch: _Batch, append: Append) -> None:
-        seq, last = batch.heads.get(append.writer, (0, ""))
-        if append.expect_seq is not None and append.expect_seq != seq + 1:
-            raise Conflict(
-                f"the next entry of {append.writer} in {self._stream} is {seq + 1}, not {append.expect_seq}",
-                hint="read the head again",
-                seq=seq,
-            )
-        prev = bytes.fromhex(last) if last else NO_PREVIOUS
-        ts, salt = rfc3339(batch.moment), self._ids.random(SALT_BYTES)
-        entry, line = make_entry(self._stream, append.writer, seq + 1, prev, ts, append.event, salt)
-        batch.heads[append.writer] = (entry.seq, entry.hash)
-        batch.made.append((append, entry))
-        batch.lines.append(line)
-        if append.key is not None:
-            batch.keys[append.writer, append.key] = line.decode()
-
-    def _write(self, state: StreamState, batch: _Batch) -> None:
+    def _write(self, state: StreamState, batch: AppendBatch) -> None:
         file = max(day_path(self._stream, batch.moment.date()), state.file)
-        data = b"".join(batch.lines)
+        data = b"".join(line for _, line in batch.made)
         state.read_to(file, self._append_to(file, data), data)
-        state.heads = batch.heads
+        state.heads |= batch.heads
         state.fresh_keys |= batch.keys
-        state.unsaved += len(batch.lines)
+        state.unsaved += len(batch.made)
         if state.unsaved >= SAVE_EVERY:
             self._cache.save(self._stream, state)
 
@@ -143,22 +112,6 @@ class StreamLog:
         if self._held is None or self._held.path != file:
             self._held = HeldFile(self._vault, file)
         return self._held.append(data)
-
-    def _entry_of_repeat(self, state: StreamState, batch: _Batch, append: Append) -> Entry | None:
-        """The entry that was appended under this key before. Raises Conflict when it has another event."""
-        if append.key is None:
-            return None
-        made = batch.keys.get((append.writer, append.key))
-        entry = entry_of_line(made) if made else self._entry_of_key(state, append.writer, append.key)
-        if entry is None:
-            return None
-        if canonical_json(entry.event) != canonical_json(append.event):
-            raise Conflict(
-                f"the key {append.key[:80]!r} was used for another event",
-                hint="use a new key for a new event",
-                seq=entry.seq,
-            )
-        return entry
 
     def _entry_of_key(self, state: StreamState, writer: str, key: str) -> Entry | None:
         line = state.fresh_keys.get((writer, key))
@@ -252,9 +205,3 @@ class StreamLog:
             state.heads[writer] = (seq, fields["hash"])
         if isinstance(fields.get("key"), str):
             state.fresh_keys.setdefault((writer, fields["key"]), line.decode())
-
-
-def entry_of_line(line: str) -> Entry | None:
-    """The entry in *line*, which was learned or written as one."""
-    fields = parse_line(line.encode())
-    return entry_of(fields) if fields else None

@@ -19,9 +19,9 @@ from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
 from argosy_core.names import is_sound
 from argosy_core.storage.item import ITEM_STATES, ItemState
+from argosy_core.storage.item_record import ROOT
 from argosy_core.vault import MAX_FILE_BYTES, Vault
 
-ROOT = "_fleet/queue"
 SUFFIX = ".json"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

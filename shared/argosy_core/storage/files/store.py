@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from anyio import CancelScope, to_thread
 
@@ -19,15 +16,17 @@ from argosy_core.storage.files.documents import FileDocuments
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
 from argosy_core.storage.logged import Telling
+from argosy_core.storage.open_store import OpenStore
+from argosy_core.storage.opening import FILES
 from argosy_core.vault import Vault
 
-T = TypeVar("T")
 
-
-class FileStore:
+class FileStore(OpenStore):
     """Documents, chain, leases, items and bell of one vault on disk."""
 
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
+        super().__init__()
+        self.address = FILES
         self.vault = vault
         self.files = vault
         self.documents = FileDocuments(vault)
@@ -36,10 +35,13 @@ class FileStore:
         self.items = FileItems(vault, clock, ids)
         self.bell = FileBell(vault.root)
         self.archive = FileArchive(vault)
-        self._users = 0
-        self._guard = threading.Lock()
-        self._shared: dict[str, Any] = {}
-        self._closers: list[Callable[[], None]] = []
+
+    @property
+    def root(self) -> Path:
+        return self.vault.root
+
+    def state_path(self, name: str) -> Path:
+        return self.vault.state_path(name)
 
     async def write_logged(
         self, path: str, data: bytes, telling: Telling, *, expect: Expect = ANY, keep_version: bool = False
@@ -52,50 +54,17 @@ class FileStore:
             return content
 
         with CancelScope(shield=True):
-            return await to_thread.run_sync(write)
+            content = await to_thread.run_sync(write)
+        return content
 
-    @property
-    def root(self) -> Path:
-        return self.vault.root
+    def _begin(self) -> None:
+        self.bell.start()
 
-    def state_path(self, name: str) -> Path:
-        return self.vault.state_path(name)
+    def _rest(self) -> None:
+        self.bell.stop()
+        self.chain.close()  # what was learned is kept for the next start
 
-    def start(self) -> None:
-        """Watch the folder until as many `stop` calls came as there were `start` calls."""
-        self._users += 1
-        if self._users == 1:
-            self.bell.start()
-
-    async def stop(self) -> None:
-        """End what `start` began, and keep what was learned for the next start."""
-        self._users -= 1
-        if self._users == 0:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(self.bell.stop)
-                await to_thread.run_sync(self.chain.close)
-
-    def shared(self, name: str, make: Callable[[], T], close: Callable[[T], None]) -> T:
-        """The one *name* of this store, made by whoever asks first: several instances of a server keep one index.
-
-        *close* is called with it when the store closes.
-        """
-        with self._guard:
-            if name not in self._shared:
-                made = make()
-                self._shared[name] = made
-                self._closers.append(lambda: close(made))
-            found: T = self._shared[name]
-            return found
-
-    def on_close(self, closer: Callable[[], None]) -> None:
-        """Call *closer* when the store closes: what servers keep open over it ends with it."""
-        self._closers.append(closer)
-
-    def close(self) -> None:
-        closers, self._closers = self._closers, []
-        for closer in reversed(closers):
-            closer()
+    def _release(self) -> None:
         self.bell.stop()
         self.chain.close()
         self.items.close()

@@ -1,4 +1,4 @@
-"""Who is next: the rows of a queue in the projection, inside the caller's transaction.
+"""Who is next: the rows of a queue in a table that SQLite keeps, inside the caller's transaction.
 
 A claim touches no more rows with many items waiting than with few: what cannot be had now is on another lane, and an
 item that meets a held conflict key is parked once and looked at again when its turn at that key has come.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from argosy_core.canonical import canonical_json
-from argosy_core.storage.files.item_folders import Stamp
-from argosy_core.storage.files.item_projection import statement
+from argosy_core.named_sql import named_statements
 from argosy_core.storage.item import Item, ItemState
+
+_STATEMENTS = named_statements("argosy_core.storage", "item_queries.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Place:
     state: ItemState
 
 
-class Rows:
+class Rows(ABC):
     """The rows of *queue* on *connection*; *now* decides which lane an item is on."""
 
     def __init__(self, connection: sqlite3.Connection, queue: str, now: datetime) -> None:
@@ -36,7 +38,7 @@ class Rows:
         self._now = now.timestamp()
 
     def _run(self, name: str, **values: Any) -> sqlite3.Cursor:
-        return self._connection.execute(statement(name), {"queue": self._queue, **values})
+        return self._connection.execute(_STATEMENTS[name], {"queue": self._queue, **values})
 
     # Keeping
 
@@ -47,47 +49,58 @@ class Rows:
     def next_seq(self) -> int:
         return int(self._run("last_seq").fetchone()[0]) + 1
 
-    def put(self, item: Item, stamp: Stamp) -> None:
-        """Make the row of *item* what its file says, and let those go on that waited for a key it held."""
-        before = self.row(item.id)
-        self._run("put_item", **self._fields(item, stamp))
-        self._run("free_keys", id=item.id)
+    @abstractmethod
+    def _store(self, item: Item, before: sqlite3.Row | None, stored: Mapping[str, Any]) -> None:
+        """Make the row of *item*, which was *before*; what a substrate adds of its own is in *stored*."""
+
+    def put(self, item: Item, before: sqlite3.Row | None, **stored: Any) -> None:
+        """Make the row of *item*, which was *before*, what it is now, and let those go on that waited for a key it
+        held."""
+        self._store(item, before, stored)
+        held: list[str] = json.loads(before["keys"]) if before is not None and before["keys"] != "[]" else []
+        if held:
+            self._run("free_keys", id=item.id)
         for key in item.conflict_keys if item.state == "leased" else ():
             self._run("hold_key", key=key, id=item.id)
-        if item.conflict_keys and self._lane(item) == 1:
+        if item.conflict_keys and self.lane(item) == 1:
             self._park(item.id, item.conflict_keys)
-        if before is not None:
-            self._wake(json.loads(before["keys"]))
+        self._wake(held)
 
     def drop(self, id: str) -> None:
-        """Forget an item whose file is gone."""
+        """Forget an item that is gone."""
         before = self.row(id)
         self._run("drop_item", id=id)
-        self._run("free_keys", id=id)
         if before is not None:
+            self._run("free_keys", id=id)
             self._wake(json.loads(before["keys"]))
 
-    def _fields(self, item: Item, stamp: Stamp) -> dict[str, Any]:
+    def fields(self, item: Item) -> dict[str, Any]:
+        """What every substrate keeps of *item* in its columns."""
+        return {
+            **self.changing(item),
+            "seq": item.seq,
+            "needs": canonical_json(item.needs).decode(),
+            "keys": json.dumps(item.conflict_keys, ensure_ascii=False),
+            "creator": item.creator,
+            "created": item.created_at.timestamp() if item.created_at else 0.0,
+            "expires": _seconds(item.expires_at),
+            "problem": item.problem,
+        }
+
+    def changing(self, item: Item) -> dict[str, Any]:
+        """Those of the columns that the rules of items ever change, and the id."""
         return {
             "id": item.id,
             "state": item.state,
             "revision": item.revision,
-            "seq": item.seq,
             "priority": item.priority,
-            "needs": canonical_json(item.needs).decode(),
-            "keys": json.dumps(item.conflict_keys, ensure_ascii=False),
-            "lane": self._lane(item),
-            "creator": item.creator,
-            "created": item.created_at.timestamp() if item.created_at else 0.0,
+            "lane": self.lane(item),
             "wake": _seconds(item.not_before),
-            "expires": _seconds(item.expires_at),
             "lease_end": _lease_end(item),
-            "mtime_ns": stamp[0],
-            "size": stamp[1],
-            "problem": item.problem,
         }
 
-    def _lane(self, item: Item) -> int:
+    def lane(self, item: Item) -> int:
+        """The lane of *item* as long as no conflict key is in its way."""
         if item.problem is not None or item.state not in ("ready", "failed"):
             return 0
         return 2 if (_seconds(item.not_before) or 0.0) > self._now else 1
@@ -105,9 +118,10 @@ class Rows:
             if self._park(head["id"], keys, taken):
                 continue
             taken.update(keys)
-            self._run("set_lane", id=head["id"], lane=0)
             chosen.append(Place(head["id"], head["state"]))
-        for place in chosen:  # only for the choice: what makes them leased is their files
+            if len(chosen) < count:
+                self._run("set_lane", id=head["id"], lane=0)
+        for place in chosen[: count - 1]:  # only for the choice: what makes them leased is a change of the items
             self._run("set_lane", id=place.id, lane=1)
         return chosen
 
@@ -154,16 +168,6 @@ class Rows:
 
     def broken(self) -> list[sqlite3.Row]:
         return self._run("broken").fetchall()
-
-    def stamps(self, state: ItemState) -> dict[str, Stamp]:
-        """The items known to be in *state*, with the stamps of their files."""
-        return {row["id"]: (row["mtime_ns"], row["size"]) for row in self._run("in_state", state=state)}
-
-    def seals(self) -> dict[str, int]:
-        return {row["state"]: row["seal"] for row in self._run("seals")}
-
-    def set_seal(self, state: ItemState, seal: int) -> None:
-        self._run("set_seal", state=state, seal=seal)
 
 
 def _lease_end(item: Item) -> float | None:
