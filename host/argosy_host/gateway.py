@@ -108,7 +108,7 @@ class Gateway:
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
         part = self._owners.get(name)
-        return None if part is None else part.entries[name].tool.parameters
+        return None if part is None else part.input_schema_of(name)
 
     async def _list_tools(self, ctx: _Request, params: PaginatedRequestParams | None) -> ListToolsResult:
         tools = [tool for part in self._parts for tool in await part.tools_for(_clean(ctx).meta)]

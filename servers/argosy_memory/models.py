@@ -52,7 +52,7 @@ class Written(Note):
 class Hit(BaseModel):
     """One document found; *snippet* marks what matched with ``**``."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     title: str
@@ -157,7 +157,7 @@ class NotePage(Page[NoteItem]):
 class Recalled(BaseModel):
     """A note that recall chose, and why."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     why: str

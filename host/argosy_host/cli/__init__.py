@@ -9,10 +9,12 @@ import click
 
 from argosy_core import __version__
 from argosy_core.errors import ArgosyError
+from argosy_host.collector import ease
 
 _COMMANDS = {
     "approve": "argosy_host.cli.approve:approve",
     "call": "argosy_host.cli.call:call",
+    "chat": "argosy_host.cli.chat:chat",
     "connect": "argosy_host.cli.connect:connect",
     "doctor": "argosy_host.cli.doctor:doctor",
     "export": "argosy_host.cli.transfer:export",
@@ -59,6 +61,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Entry point of ``mcp-host`` and ``argosy``; ends the process with the exit code of the contract."""
+    ease()
     sys.exit(run_cli(sys.argv[1:]))
 
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, NotFound
 from argosy_core.ids import Ids
 from argosy_core.storage.base import Entry
 from argosy_core.storage.chain_appends import Append
-from argosy_core.storage.chain_lines import check_append
 from argosy_core.storage.day_chain import FLEET, DayChain
 from argosy_core.storage.files.chain_state import ChainCache
 from argosy_core.storage.files.chain_stream import StreamLog
@@ -37,13 +35,6 @@ class FileChain(DayChain):
     def _append_batch(self, lane: str, appends: Sequence[Append]) -> None:
         self._log(lane).append(appends)
 
-    def append_here(self, stream: str, writer: str, event: Mapping[str, Any], key: str | None = None) -> Entry:
-        """`append` for code that is off the event loop already: it blocks, and shares its sync with nobody."""
-        check_append(writer, event, key)
-        append = Append(stream, writer, {**event, "key": key} if key is not None else event, key, None)
-        self._append_batch(stream, [append])
-        return append.result()
-
     def _log(self, stream: str) -> StreamLog:
         log = self._logs.get(stream)
         if log is None:
@@ -64,6 +55,9 @@ class FileChain(DayChain):
 
     def _heads_of(self, stream: str) -> Mapping[str, tuple[int, str]]:
         return self._log(stream).heads()
+
+    def _redact(self, stream: str, writer: str, seq: int) -> Entry:
+        return self._log(stream).redact(writer, seq)
 
     def _streams(self) -> list[str]:
         return [name for name in self._vault.folders() if "log" in self._vault.folders(name)]

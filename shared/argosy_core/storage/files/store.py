@@ -9,15 +9,16 @@ from anyio import CancelScope, to_thread
 from argosy_core.clock import Clock
 from argosy_core.content import ANY, Content, Expect
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
 from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
 from argosy_core.storage.files.chain import FileChain
 from argosy_core.storage.files.documents import FileDocuments
+from argosy_core.storage.files.draft_sweep import DraftSweep
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
 from argosy_core.storage.logged import Telling
 from argosy_core.storage.open_store import OpenStore
-from argosy_core.storage.opening import FILES
 from argosy_core.vault import Vault
 
 
@@ -26,7 +27,7 @@ class FileStore(OpenStore):
 
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
         super().__init__()
-        self.address = FILES
+        self.address = Address()
         self.vault = vault
         self.files = vault
         self.documents = FileDocuments(vault)
@@ -35,13 +36,7 @@ class FileStore(OpenStore):
         self.items = FileItems(vault, clock, ids)
         self.bell = FileBell(vault.root)
         self.archive = FileArchive(vault)
-
-    @property
-    def root(self) -> Path:
-        return self.vault.root
-
-    def state_path(self, name: str) -> Path:
-        return self.vault.state_path(name)
+        self._sweep = DraftSweep(vault)
 
     async def write_logged(
         self, path: str, data: bytes, telling: Telling, *, expect: Expect = ANY, keep_version: bool = False
@@ -57,15 +52,25 @@ class FileStore(OpenStore):
             content = await to_thread.run_sync(write)
         return content
 
+    @property
+    def root(self) -> Path:
+        return self.vault.root
+
+    def state_path(self, name: str) -> Path:
+        return self.vault.state_path(name)
+
     def _begin(self) -> None:
         self.bell.start()
+        self._sweep.start()
 
     def _rest(self) -> None:
         self.bell.stop()
+        self._sweep.stop()
         self.chain.close()  # what was learned is kept for the next start
 
     def _release(self) -> None:
         self.bell.stop()
+        self._sweep.stop()
         self.chain.close()
         self.items.close()
         self.vault.close()

@@ -13,7 +13,6 @@ from argosy_core.clock import Clock
 from argosy_core.ids import Ids
 from argosy_core.storage.base import PIECE_BYTES, Entry, Head, Piece, VerifyReport
 from argosy_core.storage.chain_appends import Append
-
 from argosy_core.storage.chain_lines import check_append, parse_line
 from argosy_core.storage.chain_verify import verify_stream
 from argosy_core.storage.postgres.batches import Batches

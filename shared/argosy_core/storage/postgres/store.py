@@ -7,8 +7,9 @@ from pathlib import Path
 from argosy_core.clock import Clock
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
 from argosy_core.storage.background import Background
-from argosy_core.storage.open_store import OpenStore
+from argosy_core.storage.open_store import OpenStore, state_folder
 from argosy_core.storage.postgres.address import parse_address
 from argosy_core.storage.postgres.archive import PostgresArchive
 from argosy_core.storage.postgres.bell import PostgresBell
@@ -19,7 +20,6 @@ from argosy_core.storage.postgres.items import PostgresItems
 from argosy_core.storage.postgres.leases import PostgresLeases
 from argosy_core.storage.postgres.migrating import migrate
 from argosy_core.storage.postgres.troubles import driver
-from argosy_core.vault import STATE_FOLDER
 
 OPEN_SECONDS = 60.0
 CLOSE_SECONDS = 10.0
@@ -32,17 +32,17 @@ class PostgresStore(OpenStore):
     database), Conflict (a newer program made the tables), PermissionDenied, Unavailable.
     """
 
-    kind = "postgresql"
-
     def __init__(self, url: str, root: Path, clock: Clock, ids: Ids) -> None:
         super().__init__()
-        self.address = parse_address(url)
+        place = parse_address(url)
+        self.address = Address(url)
+        self._state = place.shown
         self.root = root.expanduser().resolve()
         if not self.root.is_dir():
             raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")
         driver()
         self._background = Background("argosy-postgres")
-        self.database = Database(self.address, self._background)
+        self.database = Database(place, self._background)
         table = DocumentTable(clock, ids)
         self.files = PostgresFiles(self.database, table)
         self.documents = PostgresDocuments(self.database, table, self.files)
@@ -59,9 +59,7 @@ class PostgresStore(OpenStore):
 
     def state_path(self, name: str) -> Path:
         """Where the rebuildable file *name* lies on this machine; the folder exists after the call."""
-        folder = self.root / STATE_FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder / name
+        return state_folder(self.root, Address(self._state)) / name
 
     def _begin(self) -> None:
         self.bell.start()
