@@ -31,7 +31,9 @@ FILES = {
     "rook/model.md": "# M\n",
     "reef/model.md": "# M\n",
     "judges.md": "## Class policy\n\n- external_side_effect: judge_required\n- high_risk: escalate\n",
-    "policy.md": "## Cost caps\n\n- daily_usd: 1\n\n## Tools\n\n- deny: [shell__*]\n\n## MCP servers\n\n- deny: [evil]\n",
+    "policy.md": (
+        "## Cost caps\n\n- daily_usd: 1\n\n## Tools\n\n- deny: [shell__*]\n\n## MCP servers\n\n- deny: [evil]\n"
+    ),
     "rook/tools.md": (
         "## Write paths\n\n- `memory/`\n- `output/`\n\n## Read-only paths\n\n- `memory/locked/`\n\n"
         "## Tool classification\n\n" + "".join(f"- {tool}: reversible_write\n" for tool in ORDINARY) + "\n"
