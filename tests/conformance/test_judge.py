@@ -452,6 +452,18 @@ async def test_an_outcome_that_was_never_declared_blocks(bench: Bench, elsewhere
     assert "secret" not in judged.fields["reason"]
 
 
+async def test_another_judges_vote_does_not_outweigh_what_a_failure_became(bench: Bench, elsewhere: Elsewhere) -> None:
+    text = ELSEWHERE.format(5000).replace("```yaml\n", "```yaml\nbackend: llm\n")
+    bench.write(
+        "harbor/judges.md", text.replace("timeout_ms", "failure_policy: {JudgeUnavailable: escalate}\ntimeout_ms")
+    )
+    assert (await judge(bench, proposal(), scripted("?"))).fields["outcome"] == "escalate"
+    assert (await judge(bench, proposal(), scripted(verdict("allow")))).fields["outcome"] == "allow"
+    elsewhere.answer = BackendJudgment(Verdict.BLOCK, "no")
+    judged = await judge(bench, proposal(), scripted(verdict("allow")))
+    assert (judged.fields["outcome"], judged.fields["reason"]) == ("block", "privacy: no")
+
+
 @holds("close-idempotent")
 def test_closing_twice_is_closing() -> None:
     found = Elsewhere()
