@@ -316,7 +316,7 @@ async def test_an_amendment_has_to_fit(bench: Bench, by: str) -> None:
     schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
     amendment = {"judge_note": "n", "tool_arguments": {"text": 5}}
     script = scripted(verdict("revise", amendment=amendment))
-    more = {"amendment": amendment} if by == "person" else {}
+    more: dict[str, Any] = {"amendment": amendment} if by == "person" else {}
     judged = await judge(bench, proposal(input_schema=schema, **more), script)
     expected = {"model": "revise_invalid_amendment", "person": "operator_revise_invalid_amendment"}[by]
     assert (judged.fields["outcome"], judged.fields["enforcement_action"]) == ("block", expected)

@@ -64,7 +64,7 @@ class Desk:
         clock, ids = FakeClock(), SeededIds()
         self.store = open_store(root, clock=clock, ids=ids)
         self.judge = Judge(ServerConfig(self.store, agent="rook", clock=clock, ids=ids), specialists)
-        self.policies = StandingPolicies(self.store.vault, clock)
+        self.policies = StandingPolicies(self.store.files, clock)
         self.write("rook/model.md", "# Model")
 
     def write(self, path: str, text: str | bytes) -> Desk:
