@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from power_cuts import Acknowledge, Died, cut, drafts, dying_after, vault_on, visible
+from power_cuts import Acknowledge, Died, Program, cut, drafts, dying_after, vault_on, visible
 
 from argosy_core.errors import Corrupted
 from argosy_core.held_file import HeldFile
@@ -72,8 +72,7 @@ def appended_held(vault: Vault, acknowledge: Acknowledge) -> None:
 
 @pytest.mark.parametrize("program", [appended, appended_held])
 @pytest.mark.parametrize("before", [{}, {"harbor/log/day.jsonl": b"first\n" * 900}], ids=["new", "there"])
-def test_acknowledged_lines_are_all_there(program: object, before: dict[str, bytes], tmp_path: Path) -> None:
-    assert callable(program)
+def test_acknowledged_lines_are_all_there(program: Program, before: dict[str, bytes], tmp_path: Path) -> None:
     kept = before.get("harbor/log/day.jsonl", b"")
     found = cut(tmp_path, before, program)
     assert len(found) > 30

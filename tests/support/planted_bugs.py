@@ -7,7 +7,7 @@ tests of the mutants.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -323,7 +323,7 @@ def an_ended_lease_is_never_given_on(set: Set) -> None:
 def a_lease_is_given_on_early(set: Set) -> None:
     real = LockedQueue.settle
 
-    def settle(queue: LockedQueue, count: int = 100) -> list[Item]:
+    def settle(queue: LockedQueue, count: int = 100) -> Sequence[Item]:
         now = queue._clock.now()
         changes = []
         for item_place in queue._ask(lambda rows: rows.stamps("leased")):

@@ -88,7 +88,7 @@ class LockedQueue(OpenQueue):
             return None
         except Corrupted as error:  # the disk's, perhaps for once
             unread = unreadable(self.name, place.state, place.id, error.message)
-            self.ask(lambda rows: _record(rows, [(unread, UNREAD)], {place.state: 0}))
+            self._ask(lambda rows: _record(rows, [(unread, UNREAD)], {place.state: 0}))
             return None
         try:
             return self._item_in(place, data, stamp)
