@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
+
+import anyio
+
+from argosy_core.errors import ArgosyError
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import MAX_LIMIT
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.types import Caller
 from argosy_desk.desk import Desk
 from argosy_desk.tools import build_tools
+
+POLL_SECONDS = 60.0
+logger = logging.getLogger(__name__)
+
+
+async def decide_what_is_due(desk: Desk, stop: anyio.Event) -> None:
+    """Let defaults answer what nobody answered in time, until *stop* is set; also where nobody asks what waits."""
+    while not stop.is_set():
+        try:
+            await desk.sweep()
+        except ArgosyError as error:  # tried again in a minute
+            logger.warning("questions could not be looked at: %s", error)
+        with anyio.move_on_after(POLL_SECONDS):
+            await stop.wait()
 
 
 def create(config: ServerConfig) -> ArgosyServer:
@@ -22,25 +42,24 @@ def create(config: ServerConfig) -> ArgosyServer:
         instructions="What a person must decide. Questions wait here until they are answered, here or in any editor.",
     )
 
-    async def pending(agent: str) -> str:
-        return (await desk.pending(Caller(agent, config.role), None, MAX_LIMIT, None)).render()
+    server.workers = [partial(decide_what_is_due, desk)]
 
-    async def document(agent: str, question: str) -> str:
-        return await desk.document(Caller(agent, config.role), question)
+    async def pending(caller: Caller) -> str:
+        return (await desk.pending(caller, None, MAX_LIMIT, None)).render()
 
     @server.resource(
         "desk://pending", name="desk_pending", title="What waits for a person", mime_type="text/plain",
         description="The questions that wait, the most urgent first",
     )  # fmt: skip
     async def pending_questions() -> str:
-        return await server.resource_of(pending)
+        return await server.document_of(pending)
 
     @server.resource(
         "desk://question/{question}", name="question", title="A question", mime_type="text/markdown",
         description="A question's file as Markdown; question is its id",
     )  # fmt: skip
     async def question_file(question: str) -> str:
-        return await server.resource_of(document, question)
+        return await server.document_of(desk.document, question)
 
     @server.prompt(name="triage", title="Go through what waits", description="Help a person decide, one by one")
     def triage() -> str:
@@ -51,4 +70,8 @@ def create(config: ServerConfig) -> ArgosyServer:
             "nothing yourself."
         )
 
+    async def waiting(caller: Caller) -> list[str]:
+        return [question.question for question in (await desk.pending(caller, None, MAX_LIMIT, None)).items]
+
+    server.completions.add_names(waiting, ("desk://question/{question}", "question"))
     return server

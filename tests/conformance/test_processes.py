@@ -23,7 +23,9 @@ SOURCES = os.pathsep.join(str(Path(__file__).resolve().parents[2] / part) for pa
 PROCESSES = 4
 APPENDS = 40
 STEPS = 15
-KILLS = 15
+PROCESSES_ON_A_SERVER = 8
+KILLS = {"files": 15, "sqlite": 6}  # as many moments as the time that they may take holds
+KILLS_ON_A_SERVER = 4  # a client that dies leaves less behind
 LINES = 400  # of a document: enough for several writes of the kernel
 
 COMMON = """
@@ -121,22 +123,29 @@ def said(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.stdout if line.endswith("\n")]
 
 
-@pytest.fixture(params=["files", "sqlite:///fleet.sqlite"], ids=["files", "sqlite"])
+@pytest.fixture(params=["files", "sqlite:///fleet.sqlite", "postgres"], ids=["files", "sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     """The vault and the address of its store, in which there is the agent harbor."""
-    store = open_store(tmp_path, request.param, create=True)
+    is_server = request.param == "postgres"
+    address = request.getfixturevalue("postgres").url() if is_server else request.param
+    store = open_store(tmp_path, address, create=True)
     store.files.replace("harbor/count.md", b"0")
     store.close()
-    return str(tmp_path), request.param
+    return str(tmp_path), address
+
+
+def is_on_server(place: tuple[str, str]) -> bool:
+    return place[1].startswith("postgresql:")
 
 
 async def test_processes_that_write_at_once_lose_nothing(place: tuple[str, str]) -> None:
+    count = PROCESSES_ON_A_SERVER if is_on_server(place) else PROCESSES
     with ExitStack() as stack:
-        children = [stack.enter_context(child(AT_ONCE, *place, f"p{n}", "0")) for n in range(PROCESSES)]
+        children = [stack.enter_context(child(AT_ONCE, *place, f"p{n}", "0")) for n in range(count)]
         for process in children:
             go(process)
         told = [line for process in children for line in said(process)]
-        assert [process.wait(30) for process in children] == [0] * PROCESSES
+        assert [process.wait(30) for process in children] == [0] * count
 
     store = open_store(*place)
     lines = [line async for line in store.chain.scan("harbor")]
@@ -146,21 +155,21 @@ async def test_processes_that_write_at_once_lose_nothing(place: tuple[str, str])
     entries = {line["seq"]: line for line in lines if line["writer"] == "w"}
     assert sorted((t["seq"], t["hash"]) for t in told if "seq" in t) == [(s, e["hash"]) for s, e in entries.items()]
     assert sorted((e["by"], e["task"], e["n"]) for e in entries.values()) == [
-        (f"p{p}", task, n) for p in range(PROCESSES) for task in (1, 2) for n in range(APPENDS)
+        (f"p{p}", task, n) for p in range(count) for task in (1, 2) for n in range(APPENDS)
     ]
     assert {(t["key"], t["hash"]) for t in told if "key" in t} == {
         (int(line["key"][1:]), line["hash"]) for line in lines if line["writer"] == "shared"
     }
     assert report.findings == ()
-    assert report.entries == PROCESSES * 2 * APPENDS + STEPS
-    assert counted.decode() == str(PROCESSES * STEPS)
+    assert report.entries == count * 2 * APPENDS + STEPS
+    assert counted.decode() == str(count * STEPS)
 
 
 async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(place: tuple[str, str]) -> None:
-    chance = random.Random(20261120)
+    chance, kills = random.Random(20261120), KILLS.get(place[1].partition(":")[0], KILLS_ON_A_SERVER)
     done = {"ada": 0, "bob": 0}
     acknowledged: dict[tuple[str, int], dict[str, Any]] = {}
-    for _ in range(KILLS):
+    for _ in range(kills):
         with ExitStack() as stack:
             children = {name: stack.enter_context(child(FOR_EVER, *place, name, str(done[name]))) for name in done}
             for process in children.values():
@@ -187,7 +196,7 @@ async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(place
         assert [n for writer, n in kept if writer == name] == seqs
         assert number <= len(seqs) <= number + 1
     store.close()
-    assert len(acknowledged) >= 2 * KILLS
+    assert len(acknowledged) >= 2 * kills
     assert {place: line["hash"] for place, line in acknowledged.items()}.items() <= {
         place: line["hash"] for place, line in kept.items()
     }.items()

@@ -40,31 +40,22 @@ class DocumentLeases(ABC):
     async def acquire(self, name: str, holder: str, ttl_seconds: float) -> Lease:
         def acquire(last: Lease | None) -> Lease:
             if last is not None and self._holds(last):
-                raise Conflict(
-                    f"{name} is held by {last.holder} until {rfc3339(last.expires_at)}",
-                    hint="wait, or ask the holder to release it",
-                    holder=last.holder,
-                    generation=last.generation,
-                )
+                raise held(last)
             generation = last.generation + 1 if last else 1
-            return Lease(name, holder, self._ids.random(16).hex(), generation, self._end(ttl_seconds))
+            return Lease(name, holder, self._ids.random(16).hex(), generation, lease_end(self._clock, ttl_seconds))
 
         return await self._change(name, acquire)
 
     async def renew(self, lease: Lease, ttl_seconds: float) -> Lease:
         def renew(last: Lease | None) -> Lease:
             if last is None or last.token != lease.token or last.expires_at <= self._clock.now():
-                raise Conflict(
-                    f"the lease on {lease.name} ended",
-                    hint="acquire it again before going on",
-                    generation=last.generation if last else 0,
-                )
-            return Lease(lease.name, lease.holder, lease.token, lease.generation, self._end(ttl_seconds))
+                raise ended(lease.name, last.generation if last else 0)
+            return Lease(lease.name, lease.holder, lease.token, lease.generation, lease_end(self._clock, ttl_seconds))
 
         return await self._change(lease.name, renew)
 
     async def release(self, lease: Lease) -> None:
-        path = _path(lease.name)
+        path = lease_path(lease.name)
 
         def step(data: bytes | None) -> bytes | None:
             last = _lease_in(lease.name, path, data)
@@ -75,12 +66,12 @@ class DocumentLeases(ABC):
         await self._step(path, step)
 
     async def current(self, name: str) -> Lease | None:
-        path = _path(name)
+        path = lease_path(name)
         last = _lease_in(name, path, await self._read(path))
         return last if last is not None and self._holds(last) else None
 
     async def _change(self, name: str, change: Callable[[Lease | None], Lease]) -> Lease:
-        path = _path(name)
+        path = lease_path(name)
         made: list[Lease] = []
 
         def step(data: bytes | None) -> bytes:
@@ -93,10 +84,27 @@ class DocumentLeases(ABC):
     def _holds(self, lease: Lease) -> bool:
         return bool(lease.token) and lease.expires_at > self._clock.now()
 
-    def _end(self, ttl_seconds: float) -> datetime:
-        if not 0 < ttl_seconds <= 86_400:
-            raise InvalidArgument("a lease lasts more than 0 and at most 86400 seconds")
-        return self._clock.now() + timedelta(seconds=ttl_seconds)
+
+def held(lease: Lease) -> Conflict:
+    """What is raised to others while *lease* has not ended."""
+    return Conflict(
+        f"{lease.name} is held by {lease.holder} until {rfc3339(lease.expires_at)}",
+        hint="wait, or ask the holder to release it",
+        holder=lease.holder,
+        generation=lease.generation,
+    )
+
+
+def ended(name: str, generation: int) -> Conflict:
+    """What is raised to who held *name*, of which *generation* is the newest."""
+    return Conflict(f"the lease on {name} ended", hint="acquire it again before going on", generation=generation)
+
+
+def lease_end(clock: Clock, ttl_seconds: float) -> datetime:
+    """When a lease taken now ends. Raises InvalidArgument."""
+    if not 0 < ttl_seconds <= 86_400:
+        raise InvalidArgument("a lease lasts more than 0 and at most 86400 seconds")
+    return clock.now() + timedelta(seconds=ttl_seconds)
 
 
 def _lease_in(name: str, path: str, data: bytes | None) -> Lease | None:
@@ -120,7 +128,8 @@ def _text_of(lease: Lease) -> bytes:
     return json.dumps(fields, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _path(name: str) -> str:
+def lease_path(name: str) -> str:
+    """The document of the lease *name*. Raises InvalidArgument for what may not be one."""
     stem = slug(name)
     if not stem or len(name) > MAX_NAME_CHARS:
         raise InvalidArgument(f"a lease needs a name of 1 to {MAX_NAME_CHARS} characters with a letter or digit in it")

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from argosy_core.clock import rfc3339
 from argosy_core.storage.item import ENDED_STATES, Hold, Item
-from argosy_core.storage.item_order import Rows
 
 
-def why_waiting(item: Item, rows: Rows, now: datetime) -> Sequence[Hold]:
+class Others(Protocol):
+    """What is known of the other items of the queue."""
+
+    def holder(self, key: str) -> str | None:
+        """The leased item that holds the conflict key."""
+        ...
+
+    def ahead(self, item: Item) -> int:
+        """How many claimable items come before *item*."""
+        ...
+
+
+def why_waiting(item: Item, rows: Others, now: datetime) -> Sequence[Hold]:
     """Every reason; none when the next claim of a fitting worker takes it."""
     if item.state in ENDED_STATES:
         return [Hold("ended", f"it is {item.state}{f': {item.reason}' if item.reason else ''}")]
@@ -21,7 +32,7 @@ def why_waiting(item: Item, rows: Rows, now: datetime) -> Sequence[Hold]:
     return list(_reasons(item, rows, now))
 
 
-def _reasons(item: Item, rows: Rows, now: datetime) -> Iterator[Hold]:
+def _reasons(item: Item, rows: Others, now: datetime) -> Iterator[Hold]:
     if item.state == "held":
         for hold in item.holds or ("nobody said why",):
             yield Hold("held", hold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -14,7 +15,8 @@ from argosy_core.storage.base import Entry, FileInfo
 from argosy_core.storage.chain_appends import Append, AppendBatch, entry_of_line
 from argosy_core.storage.chain_days import day_files, day_path, log_folder
 from argosy_core.storage.chain_lines import can_be_followed, is_torn_write, parse_line
-from argosy_core.storage.files.chain_state import CacheLost, ChainCache, StreamState
+from argosy_core.storage.chain_redaction import StoredLine, find_entry, no_entry, redact_line
+from argosy_core.storage.files.chain_state import TAIL_BYTES, CacheLost, ChainCache, StreamState
 from argosy_core.vault import Vault
 
 T = TypeVar("T")
@@ -76,6 +78,33 @@ class StreamLog:
             state, self._held = self._state, None
             if state is not None and (state.unsaved or state.fresh_keys):
                 self._cache.save(self._stream, state)
+
+    def redact(self, writer: str, seq: int) -> Entry:
+        """As `Chain.redact`. What others learned of the newest file does not hold then: they read the stream anew."""
+        with self._vault.lock(log_folder(self._stream)):
+            state = self._catch_up()
+            for info in reversed(day_files(self._vault, self._stream)):
+                data = self._vault.read_from(info.path, 0)
+                found = find_entry(self._stream, writer, seq, data)
+                if found is not None:
+                    return self._redact(state, info.path, data, found)
+        raise no_entry(self._stream, writer, seq)
+
+    def _redact(self, state: StreamState, path: str, data: bytes, found: StoredLine) -> Entry:
+        entry, line = redact_line(found.fields)
+        if line is not None:
+            data = data[: found.start] + line + data[found.stop :]
+            self._held = None
+            self._vault.replace(path, data, max_bytes=sys.maxsize)
+            if path == state.file:
+                state.tail, state.offset = data[-TAIL_BYTES:], len(data)
+        key = found.fields.get("key")
+        if isinstance(key, str):
+            state.fresh_keys.pop((entry.writer, key), None)
+            self._cache.forget_key(self._stream, entry.writer, key)
+        self._cache.save(self._stream, state)
+        self._state = None
+        return entry
 
     def _settled(self, work: Callable[[StreamState], T]) -> T:
         try:

@@ -111,8 +111,10 @@ class Database:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
-        with self._writing:
+        # A writer that hangs keeps its connection, and loses it with the process.
+        if self._writing.acquire(timeout=BUSY_SECONDS):
             self._writer.close()
+            self._writing.release()
 
     # Writing together
 

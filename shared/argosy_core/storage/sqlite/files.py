@@ -22,7 +22,7 @@ from argosy_core.vault import MAX_FILE_BYTES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_END = "\U0010ffff"
+_END = b""  # comes after every text
 
 
 class SqliteFiles:
@@ -205,7 +205,7 @@ def folder_of(path: str) -> str:
     return f"{'/'.join(check_path(path))}/" if path else ""
 
 
-def end_of(folder: str) -> str:
+def end_of(folder: str) -> str | bytes:
     """The first key after *folder* and all that is below it."""
     return f"{folder[:-1]}0" if folder else _END
 

@@ -1,4 +1,4 @@
-"""JSON Schemas for what a person is to enter: small ones, that neither fetch anything nor run anybody's patterns."""
+"""JSON Schemas that people and agents write: small ones, that neither fetch anything nor run anybody's patterns."""
 
 from __future__ import annotations
 
@@ -32,14 +32,22 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 
 def fit(schema: Mapping[str, Any], text: str) -> Any:
     """The value that *text* is under *schema*: JSON, or *text* itself. Raises ValueError with what does not fit."""
-    validator = _library().Draft202012Validator(dict(schema))
     complaint = ""
     for value in _readings(text):
-        errors = [str(error.message)[:200] for error in validator.iter_errors(value)]
-        if not errors:
+        found = complaint_about(schema, value)
+        if found is None:
             return value
-        complaint = complaint or errors[0]
+        complaint = complaint or found
     raise ValueError(complaint)
+
+
+def complaint_about(schema: Mapping[str, Any], value: Any) -> str | None:
+    """Why *value* is not what *schema* describes, with the place; None when it is."""
+    validator = _library().Draft202012Validator(dict(schema))
+    for error in validator.iter_errors(value):
+        place = ".".join(map(str, error.absolute_path))
+        return f"{f'{place}: ' if place else ''}{str(error.message)[:200]}"
+    return None
 
 
 def _library() -> Any:
