@@ -96,6 +96,22 @@ def test_a_cut_tail_is_on_the_file_or_set_aside(tmp_path: Path) -> None:
         assert not crash.acknowledged or data == b"one\n"
 
 
+def test_a_new_text_has_a_stamp_of_its_own_after_every_crash(tmp_path: Path) -> None:
+    """Also where the kernel's clock did not move between two writes: an index knows a file by its stamp."""
+    stamps: list[tuple[int, int]] = []
+
+    def program(vault: Vault, acknowledge: Acknowledge) -> None:
+        assert isinstance(vault.fs, PowerFileSystem)
+        vault.fs.tick_ns = 0
+        stamps.append(vault.replace(NOTE, b"one").stamp)
+        acknowledge("one")
+        vault.replace(NOTE, b"two")
+
+    for crash in cut(tmp_path, {NOTE: OLD}, program):
+        left = vault_on(tmp_path, crash.disk).read(NOTE)
+        assert left.data != b"two" or left.stamp not in stamps
+
+
 # A process that dies leaves to the next one what it made and never synced.
 
 

@@ -111,6 +111,22 @@ def synced_after_the_rename(set: Set) -> None:
 
 
 @bug
+def the_time_is_set_after_the_sync(set: Set) -> None:
+    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes) -> Content:
+        draft, fd = open_draft(vault.fs, folder, name, vault._ids)
+        old = vault._copy_mode(fd, folder, name, path)
+        vault._write_all(fd, data)
+        vault.fs.fsync(fd)
+        mtime = vault._later_mtime(fd, old)
+        vault.fs.close(fd)
+        vault.fs.rename(draft, name, dir_fd=folder)
+        vault.fs.fsync(folder)
+        return Content(path, data, sha256_hex(data), (mtime, len(data)))
+
+    set(Vault, "_replace_in", replace_in)
+
+
+@bug
 def acknowledged_before_it_is_written(set: Set) -> None:
     """The write comes with the next one; the first is told to be done while nothing is."""
     waiting: list[Callable[[], Content]] = []
