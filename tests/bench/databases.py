@@ -126,10 +126,9 @@ def _filled(folder: Path, size: int) -> Any:
     return store
 
 
-Bound = Callable[[int], Coroutine[Any, Any, None]]
-
-
-def _bound(step: Callable[[Any, int], Coroutine[Any, Any, None]], store: Any) -> Bound:
+def _bound(
+    step: Callable[[Any, int], Coroutine[Any, Any, None]], store: Any
+) -> Callable[[int], Coroutine[Any, Any, None]]:
     return lambda index: step(store, index)
 
 
