@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from pipes import Broken, Pipe, opened
 
 import anyio
 from keeping import IN_FLIGHT, through_processes, write_all
 from measure import Figures, Row, Step, figures
 from peers import PEERS, NotHere, Ours, Peer
+from stdio_pipe import Broken, Pipe, opened
 from vaults import Prose
 
 FILL_SECONDS = 45.0

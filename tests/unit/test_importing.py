@@ -41,7 +41,7 @@ def vault(tmp_path: Path) -> Path:
 async def bring(
     source: Path, vault: Path, *, apply: bool = True, kind: str | None = None, into: Into | None = None
 ) -> Any:
-    return await run_import(source, vault, "ada", "files", kind, into, apply)
+    return await run_import(source, vault, "ada", None, kind, into, apply)
 
 
 def files_of(vault: Path) -> dict[str, bytes]:
