@@ -27,6 +27,8 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of Linux
 MakeServer = Callable[[Mapping[str, Any]], Any]
 """What a hello asks for → the server to serve it with. Raises ArgosyError."""
 Handler = Callable[[Mapping[str, Any], SocketStream, BufferedByteReceiveStream], Awaitable[None]]
+Prepare = Callable[[Mapping[str, Any]], Handler]
+"""What a hello asks for → who does it. Raises ArgosyError to send the client away."""
 
 
 class _Lines:
@@ -70,7 +72,7 @@ class _Output:
 class Door:
     """Serves the private socket of one running process."""
 
-    def __init__(self, place: Place, facts: Facts, make_server: MakeServer, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, place: Place, facts: Facts, make_server: MakeServer, handlers: Mapping[str, Prepare]) -> None:
         self._place = place
         self._facts = facts
         self._make_server = make_server
@@ -118,18 +120,18 @@ class Door:
         self, hello: Mapping[str, Any], stream: SocketStream, buffered: BufferedByteReceiveStream
     ) -> None:
         wanted = str(hello.get("want", "serve"))
-        handler = self._handlers.get(wanted)
-        if handler is not None:
-            await self._reply(stream, {"ok": True})
-            await handler(hello, stream, buffered)
-            return
+        prepare = self._handlers.get(wanted)
         try:
-            server = self._make_server(hello)
+            handler = prepare(hello) if prepare else self._serving(hello)
         except ArgosyError as error:
             await self._reply(stream, {"ok": False, "error": str(error)})
             return
         await self._reply(stream, {"ok": True})
-        await serve_lines(server, _Lines(buffered), _Output(stream))
+        await handler(hello, stream, buffered)
+
+    def _serving(self, hello: Mapping[str, Any]) -> Handler:
+        server = self._make_server(hello)
+        return lambda _, stream, rest: serve_lines(server, _Lines(rest), _Output(stream))
 
     async def _reply(self, stream: SocketStream, answer: Mapping[str, Any]) -> None:
         await stream.send(json.dumps(answer).encode() + b"\n")

@@ -20,6 +20,9 @@ from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
     GetPromptRequestParams,
     GetPromptResult,
     InputRequiredResult,
@@ -35,8 +38,9 @@ from mcp.types import (
 from argosy_core import __version__
 from argosy_core.errors import Conflict, NotFound
 from argosy_core.serving.announce import LegacySubscriptions
+from argosy_core.serving.icons import icon_of
 from argosy_core.serving.identity import RUN_META
-from argosy_core.serving.server import ArgosyServer
+from argosy_core.serving.server import ArgosyServer, place_of
 from argosy_core.serving.shaping import shape_error
 
 PAGE = 100  # tools, resources or prompts in one answer
@@ -89,6 +93,8 @@ class Gateway:
             on_read_resource=self._read_resource,
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
+            on_completion=self._complete,
+            icons=[icon_of("host")],
             on_subscriptions_listen=ListenHandler(buses),
         )
         LegacySubscriptions(buses).serve(self.server)
@@ -102,7 +108,7 @@ class Gateway:
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
         part = self._owners.get(name)
-        return None if part is None else part.entries[name].tool.parameters
+        return None if part is None else part.input_schema_of(name)
 
     async def _list_tools(self, ctx: _Request, params: PaginatedRequestParams | None) -> ListToolsResult:
         tools = [tool for part in self._parts for tool in await part.tools_for(_clean(ctx).meta)]
@@ -110,10 +116,24 @@ class Gateway:
         return ListToolsResult(tools=page, next_cursor=following)
 
     async def _call_tool(self, ctx: _Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        part = self._owners.get(params.name)
+        part = self._owners.get(params.name) or await self._late_owner(params.name)
         if part is None:
             return shape_error(NotFound(f"there is no tool {params.name!r} here", hint="tools/list shows the tools"))
         return await part.call_tool(params.name, params.arguments or {}, _context(part, ctx, params))
+
+    async def _late_owner(self, name: str) -> ArgosyServer | None:
+        """The server one of whose tools came after the start."""
+        for part in self._parts:
+            if await part.owns_tool(name):
+                return part
+        return None
+
+    async def _complete(self, ctx: _Request, params: CompleteRequestParams) -> CompleteResult:
+        place = place_of(params.ref)
+        part = next((part for part in self._parts if part.completions.knows(place)), None)
+        if part is None:
+            return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
+        return await part.complete(_clean(ctx), params)
 
     async def _list_resources(self, ctx: _Request, params: PaginatedRequestParams | None) -> ListResourcesResult:
         page, following = _page([r for part in self._parts for r in await part.list_resources()], params)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from argosy_core.types import ActionClass
 from argosy_host.answers import act_on_answers
 from argosy_host.catalog import ToolInfo
 from argosy_host.gate import Gate
+from argosy_host.interventions import Inbox
 from argosy_host.progress import Progress
 from argosy_host.providers.base import (
     Citation,
@@ -31,8 +33,29 @@ from argosy_host.providers.prices import cost_usd
 from argosy_host.runs import Limits, Run, RunResult, RunStatus
 
 CLOSE_SECONDS = 5.0
+PAUSE_LOOK_SECONDS = 0.5  # how often a paused run looks whether it may go on
+MAX_PAUSE_SECONDS = 24 * 3600.0
 END_SECONDS = 15.0  # how long an interrupted run may take to write its end
 _CITED = re.compile(r"\[([^\[\]\n]{1,200})\]")
+
+
+class _Ended(Exception):
+    """Raised when somebody ended the run."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(by)
+        self.by = by
+
+
+@contextmanager
+def _standing_still(time: CancelScope) -> Generator[None]:
+    """The deadline of *time* is as far away after the block as it was before."""
+    left = time.deadline - anyio.current_time()
+    time.deadline = float("inf")
+    try:
+        yield
+    finally:
+        time.deadline = anyio.current_time() + left
 
 
 @dataclass(slots=True)
@@ -54,25 +77,30 @@ class Loop:
         open_model: Callable[[], Model],
         system: Sequence[Segment],
         tools: Sequence[ToolInfo],
+        inbox: Inbox,
         *,
         clock: Clock,
         limits: Limits,
         progress: Progress,
+        earlier: Sequence[Message] = (),
     ) -> None:
         self._run = run
         self._open_model = open_model
         self._model: Model | None = None
         self._system = system
         self._tools = [_spec(tool) for tool in tools]
+        self._inbox = inbox
+        self._time = CancelScope()
         self._clock = clock
         self._limits = limits
         self._progress = progress
+        self._earlier = earlier
         self._gate = Gate(run, clock, progress)
         self._sources: dict[str, str] = {}
         self._recorded = False
         self._started = clock.monotonic()
 
-    async def execute(self, trigger: str = "manual") -> RunResult:
+    async def execute(self) -> RunResult:
         """Run to the end and leave the record, whatever happens.
 
         Model and limit failures are in the result; an interruption is recorded and goes on to the caller. Raises
@@ -80,16 +108,18 @@ class Loop:
         """
         answer = _Answer()
         try:
-            await self._run.start(trigger)
+            await self._run.start()
             self._recorded = True
             self._progress.started(self._run.id, self._run.agent, self._run.model, len(self._tools))
-            with anyio.fail_after(self._limits.active_seconds):
+            with anyio.fail_after(self._limits.active_seconds) as self._time:
                 # Opened in here: a missing key or package ends a run that has a record, like any other failure.
                 decided = await act_on_answers(self._run, self._gate, self._progress)
                 if decided is not None:
                     self._system = [*self._system, decided]
                 model = self._model = await to_thread.run_sync(self._open_model)
                 await self._turns(model, answer)
+        except _Ended as ended:
+            answer.status, answer.text = "interrupted", answer.text or f"ended by {ended.by}"
         except ArgosyError as error:
             if not self._recorded:
                 raise
@@ -114,7 +144,7 @@ class Loop:
                 await self._model.close()
 
     async def _turns(self, model: Model, answer: _Answer) -> None:
-        messages = [Message("user", text=self._run.task)]
+        messages = [*self._earlier, Message("user", text=self._run.task)]
         while True:
             reply = await self._ask(model, messages)
             # A second net: whatever a model was shown was redacted before.
@@ -134,6 +164,32 @@ class Loop:
             if self._run.questions:
                 answer.status = "deferred"
                 return
+            messages += await self._steered()
+
+    async def _steered(self) -> list[Message]:
+        """What was said to this run since the last turn; while it is paused, wait for more.
+
+        A paused run holds nothing: its active time stands still. Raises _Ended.
+        """
+        corrections: list[Message] = []
+        waited = 0.0
+        paused = False
+        while True:
+            for said in await self._inbox.read():
+                if said.action == "terminate":
+                    raise _Ended(said.by)
+                if said.guidance:
+                    corrections.append(Message("user", text=f"Guidance from {said.by}: {said.guidance}"))
+                paused = said.action == "pause" or (paused and said.action != "resume")
+            if not paused:
+                return corrections
+            if waited == 0.0:
+                self._progress.paused()
+            if waited >= MAX_PAUSE_SECONDS:
+                raise _Ended("a pause that nobody ended")
+            with _standing_still(self._time):
+                await self._clock.sleep(PAUSE_LOOK_SECONDS)
+            waited += PAUSE_LOOK_SECONDS
 
     def _close(self, answer: _Answer, reply: ModelReply) -> None:
         if reply.stop == "max_tokens":

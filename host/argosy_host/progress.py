@@ -33,5 +33,8 @@ class Progress:
     def spent(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
         """The run's sums so far."""
 
+    def paused(self) -> None:
+        """Somebody paused the run; it goes on, or ends, when told so."""
+
     def problem(self, text: str) -> None:
         """Something is missing or broken and the run goes on without it."""

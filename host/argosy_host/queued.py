@@ -9,13 +9,11 @@ from argosy_core.clock import Clock
 from argosy_core.errors import InvalidArgument
 from argosy_core.ids import Ids
 from argosy_host.progress import Progress
-from argosy_host.runs import RunResult
+from argosy_host.runs import WRITER, Origin, RunResult, close_killed
 from argosy_host.session import RunOptions, Shared, run_task
 
 if TYPE_CHECKING:
     from argosy_host.up import UpOptions
-
-HOST = "host"
 
 
 class QueuedRuns:
@@ -39,8 +37,7 @@ class QueuedRuns:
             task=task,
             model=self._options.model,
             store=self._options.store,
-            trigger=str(payload.get("trigger") or "queue"),
-            item=item,
+            origin=Origin(str(payload.get("trigger") or "queue"), item),
             journal=True,
         )
         return await run_task(options, Progress(), clock=self._clock, ids=self._ids, shared=self._shared)
@@ -48,19 +45,9 @@ class QueuedRuns:
     async def _close_earlier(self, agent: str, item: str) -> None:
         """A run of this item that has a start and no end was killed: say so in the log, once."""
         chain = self._shared.store.chain
-        started = await chain.find(agent, HOST, f"start:{item}")
+        started = await chain.find(agent, WRITER, f"start:{item}")
         attempt = 1
         while started is not None:
-            run = str(started.event["run_id"])
-            if await chain.find(agent, HOST, f"end:{run}") is None:
-                event = {
-                    "kind": "run.end",
-                    "run_id": run,
-                    "agent_name": agent,
-                    "primitive": "agent_call",
-                    "status": "interrupted",
-                    "summary": "The process ended in the middle of this run.",
-                }
-                await chain.append(agent, HOST, event, key=f"end:{run}")
+            await close_killed(chain, agent, str(started.event["run_id"]))
             attempt += 1
-            started = await chain.find(agent, HOST, f"start:{item}:{attempt}")
+            started = await chain.find(agent, WRITER, f"start:{item}:{attempt}")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from argosy_core.canonical import sha256_hex
 from argosy_core.errors import ArgosyError, Conflict, Unavailable
 from argosy_core.secrets.secret_store import SecretStore
+from argosy_core.storage.base import Chain
 from argosy_host.compose import Fleet
 from argosy_host.providers.base import Citation, Usage
 from argosy_host.reading import JudgedReads
 
 RunStatus = Literal["ok", "error", "blocked", "deferred", "interrupted", "budget"]
+WRITER = "host"
 SUMMARY_CHARS = 200
 MAX_ATTEMPTS = 100  # starts of one item that are looked through
 
@@ -36,6 +40,22 @@ class ToolUse:
     ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run comes from: *item* is the queue's that it is an attempt at, *key* what a caller named it by, *parent*
+    the run that started it and *started_by* who did; *host* is the mark of the process it runs in (`presence`);
+    *principal* whose run it is (`argosy_core.serving.identity`): no one else's conversations are open to it."""
+
+    trigger: str = "manual"
+    item: str | None = None
+    key: str | None = None
+    parent: str | None = None
+    started_by: str | None = None
+    depth: int = 0
+    host: str | None = None
+    principal: str | None = None
+
+
 @dataclass(slots=True)
 class Run:
     """A run in progress. Everything it does is in the log under its id; this is only what the loop needs."""
@@ -47,7 +67,7 @@ class Run:
     model: str
     fleet: Fleet
     secrets: SecretStore
-    item: str | None = None
+    origin: Origin = field(default_factory=Origin)
     judged_reads: JudgedReads = field(default_factory=JudgedReads)
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
@@ -68,27 +88,33 @@ class Run:
         if outcome.is_error:
             raise Unavailable(f"the log refused an event: {outcome.text}", hint="mcp-host doctor says why")
 
-    async def start(self, trigger: str) -> None:
-        """Write the start. Raises Unavailable when the log does not take it."""
+    async def start(self) -> None:
+        """Write the start. Raises Unavailable when the log does not take it, Conflict when its key was used before."""
+        origin = self.origin
         fields = {
             "primitive": "agent_call",
-            "trigger": trigger,
+            "trigger": origin.trigger,
             "task": self.task[:2000],
+            "task_hash": task_hash(self.task) if origin.key else None,
             "model": self.model,
-            "item": self.item,
+            "item": origin.item,
+            "parent_run_id": origin.parent,
+            "started_by": origin.started_by,
+            "depth": origin.depth or None,
+            "host": origin.host,
         }
-        if self.item is None:
-            await self.log("run.start", fields)
+        if origin.item is None:
+            await self.log("run.start", fields, key=start_key(origin.key) if origin.key else None)
             return
         # Under a key that the item and the attempt make, so that the next attempt finds a run that was killed.
         for attempt in range(1, MAX_ATTEMPTS + 1):
             suffix = f":{attempt}" if attempt > 1 else ""
             try:
-                await self.log("run.start", fields, key=f"start:{self.item}{suffix}")
+                await self.log("run.start", fields, key=f"start:{origin.item}{suffix}")
                 return
             except Conflict:
                 continue
-        raise Unavailable(f"the item {self.item} was tried too often", hint="look at it: mcp-host queue")
+        raise Unavailable(f"the item {origin.item} was tried too often", hint="look at it: mcp-host queue")
 
     async def end(
         self, status: RunStatus, summary: str, elapsed_seconds: float, error: ArgosyError | None = None
@@ -113,8 +139,40 @@ class Run:
                 "questions": self.questions or None,
                 "error": {"code": error.code, "message": error.message} if error else None,
             },
-            key=f"end:{self.id}",
+            key=end_key(self.id),
         )
+
+
+def start_key(key: str) -> str:
+    """Under which the start of a run that a caller named *key* stands in its agent's log."""
+    return f"run:{key}"
+
+
+def end_key(run: str) -> str:
+    """Under which the end of *run* stands in its agent's log: there is one."""
+    return f"end:{run}"
+
+
+def task_hash(task: str) -> str:
+    """What tells whether a key is used for the same task again."""
+    return sha256_hex(task.encode("utf-8", "surrogatepass"))
+
+
+async def close_killed(chain: Chain, agent: str, run: str) -> None:
+    """Say in the log, once, that the process of *run* ended in the middle of it; a run that has its end is left."""
+    if await chain.find(agent, WRITER, end_key(run)) is not None:
+        return
+    event = {
+        "kind": "run.end",
+        "run_id": run,
+        "agent_name": agent,
+        "primitive": "agent_call",
+        "status": "interrupted",
+        "summary": "The process ended in the middle of this run.",
+    }
+    # Whoever was first is right: its own end may have come meanwhile.
+    with suppress(Conflict):
+        await chain.append(agent, WRITER, event, key=end_key(run))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from anyio import to_thread
+import anyio
+from anyio import CancelScope, to_thread
 
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, Unavailable
@@ -20,7 +22,8 @@ from argosy_core.secrets.secret_store import SecretStore, open_secrets
 from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
-from argosy_core.storage.base import Store
+from argosy_core.storage.address import Address
+from argosy_core.storage.base import Chain, Store
 from argosy_core.types import Role
 from argosy_core.views.agents import AgentView, default_agent, list_agents, load_agent
 from argosy_core.views.assembly import assemble
@@ -28,11 +31,13 @@ from argosy_core.views.reader import Reader
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.compose import Fleet, compose
 from argosy_host.foreign import approved_servers
-from argosy_host.loop import Loop
+from argosy_host.interventions import Inbox
+from argosy_host.loop import END_SECONDS, Loop
+from argosy_host.presence import Presence
 from argosy_host.progress import Progress
-from argosy_host.providers.base import Model, Segment
+from argosy_host.providers.base import Message, Model, Segment
 from argosy_host.reading import JudgedReads, judged_reads
-from argosy_host.runs import Limits, Run, RunResult
+from argosy_host.runs import Limits, Origin, Run, RunResult
 from argosy_host.trust import Approvals, state_folder
 
 MAX_TASK_CHARS = 100_000
@@ -53,12 +58,13 @@ class RunOptions:
     agent: str
     task: str
     model: str | None = None
-    store: str = "files"
+    store: Address | None = None
     profile: Profile = "default"
     limits: Limits = field(default_factory=Limits)
-    trigger: str = "manual"
-    item: str | None = None  # the queue's item that this run is an attempt at
+    origin: Origin = field(default_factory=Origin)
+    run: str | None = None  # its id, where whoever starts it must know that before
     journal: bool = False  # whether the run's line goes into the agent's journal
+    earlier: tuple[Message, ...] = ()  # what was said in the same conversation before
 
 
 async def run_task(
@@ -79,7 +85,10 @@ async def run_task(
     _check_task(options.task)
     ready = await to_thread.run_sync(_prepare, options, clock, ids, progress, shared)
     try:
-        async with compose(ready.servers, ready.config, ready.token, shared.servers if shared else None) as fleet:
+        async with (
+            _present(ready.config, options, shared) as origin,
+            compose(ready.servers, ready.config, ready.token, shared.servers if shared else None) as fleet,
+        ):
             _report(fleet, progress)
             run = Run(
                 ready.run_id,
@@ -89,14 +98,29 @@ async def run_task(
                 ready.model,
                 fleet,
                 ready.secrets,
-                options.item,
+                origin,
                 ready.judged_reads,
             )
             opened = model or functools.partial(open_model, ready.provider)
-            return await _run(run, options, ready.reader, opened, clock, progress)
+            return await _run(run, options, ready.reader, ready.config.store.chain, opened, clock, progress)
     finally:
         if shared is None:
             await to_thread.run_sync(ready.config.store.close)
+
+
+@asynccontextmanager
+async def _present(config: ServerConfig, options: RunOptions, shared: Shared | None) -> AsyncGenerator[Origin]:
+    """Where the run comes from, with the mark of this process, which is kept until the run has ended."""
+    if shared is not None:
+        yield replace(options.origin, host=shared.mark())
+        return
+    presence = Presence(config.store.leases, config.clock, f"process {os.getpid()}")
+    await presence.enter(options.limits.active_seconds + END_SECONDS)
+    try:
+        yield replace(options.origin, host=presence.mark)
+    finally:
+        with CancelScope(shield=True), anyio.move_on_after(END_SECONDS):
+            await presence.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +130,7 @@ class Shared:
     store: Store
     tokens: RunTokens
     servers: Mapping[str, ArgosyServer]
+    mark: Callable[[], str | None]  # of the process, as `presence` has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +157,7 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
         name, provider = choose_model(options.model, view)
         _preload(provider)
         tokens = shared.tokens if shared else RunTokens(clock)
-        run_id = new_run_id(clock, ids)
+        run_id = options.run or new_run_id(clock, ids)
         config = ServerConfig(
             store=store,
             agent=view.name,
@@ -142,7 +167,8 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
             clock=clock,
             ids=ids,
         )
-        token = tokens.issue(view.name, run_id, ttl_seconds=options.limits.active_seconds + 3600)
+        ttl_seconds = options.limits.active_seconds + 3600
+        token = tokens.issue(view.name, run_id, ttl_seconds=ttl_seconds, principal=options.origin.principal)
         secrets = open_secrets(reader, clock=clock, ids=ids)
         # Known before anything can print them: a value of the environment may come back in any answer.
         secrets.learn_environment()
@@ -158,6 +184,7 @@ async def _run(
     run: Run,
     options: RunOptions,
     reader: Reader,
+    chain: Chain,
     open_model: Callable[[], Model],
     clock: Clock,
     progress: Progress,
@@ -165,8 +192,12 @@ async def _run(
     paths = await _note_paths(run)
     system = await to_thread.run_sync(_context, reader, run, clock, progress, paths)
     tools = run.fleet.catalog.for_agent(full=options.profile == "full")
-    loop = Loop(run, open_model, system, tools, clock=clock, limits=options.limits, progress=progress)
-    result = await loop.execute(options.trigger)
+    inbox = Inbox(chain, run.agent, run.id)
+    loop = Loop(
+        run, open_model, system, tools, inbox,
+        clock=clock, limits=options.limits, progress=progress, earlier=options.earlier,
+    )  # fmt: skip
+    result = await loop.execute()
     if options.journal:
         await _write_journal(run, options, result, progress)
     return result
@@ -175,7 +206,9 @@ async def _run(
 async def _write_journal(run: Run, options: RunOptions, result: RunResult, progress: Progress) -> None:
     """One line of the agent's journal for a run that nobody watched."""
     said = " ".join((result.error.message if result.error else result.text).split())
-    text = f"{options.trigger}: {' '.join(options.task.split())[:200]} → {result.status}. {said[:500]} ({run.id})"
+    text = (
+        f"{options.origin.trigger}: {' '.join(options.task.split())[:200]} → {result.status}. {said[:500]} ({run.id})"
+    )
     try:
         outcome = await run.fleet.call("journal_append", {"text": text, "tags": ["run"], "key": run.id}, run.token)
     except ArgosyError as error:

@@ -26,15 +26,21 @@ from argosy_core.ids import Ids, SystemIds
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.address import Address
+from argosy_core.storage.opening import address_of
 from argosy_core.types import Role
 from argosy_core.views.agents import default_agent
 from argosy_core.views.vault_reader import VaultReader
+from argosy_host.aftermath import bury, worker_name
 from argosy_host.compose import Fleet, compose, load_server
-from argosy_host.door import Door
+from argosy_host.door import Door, Handler, Prepare
 from argosy_host.gateway import Gateway
 from argosy_host.metrics import Metrics, serve_health
 from argosy_host.queued import QueuedRuns
-from argosy_host.runtime import Facts, Place, forget_facts, write_facts
+from argosy_host.remote_run import options_of, serve_run
+from argosy_host.running.book import BookSettings, RunBook, share_book
+from argosy_host.running.history import close_all_killed
+from argosy_host.runtime import Facts, Place, forget_facts, read_facts, write_facts
 from argosy_host.session import Shared
 from argosy_host.worker import Worker
 
@@ -49,7 +55,7 @@ class UpOptions:
     """What to keep up; *address* is where health and metrics answer."""
 
     vault: Path
-    store: str = "files"
+    store: Address | None = None
     workers: int = 2
     address: str = "127.0.0.1:0"
     model: str | None = None
@@ -73,6 +79,8 @@ class Up:
 
     async def run(self) -> None:
         """Be up until stopped. Raises ArgosyError when it cannot start."""
+        # Who runs this holds the lock: whoever left facts behind was killed.
+        killed = await to_thread.run_sync(read_facts, self._place)
         forget_facts(self._place)
         store = await to_thread.run_sync(
             lambda: open_store(self._options.vault, self._options.store, clock=self._clock, ids=self._ids)
@@ -81,39 +89,57 @@ class Up:
             store=store, profile="full", host_key=self._tokens.public_key, clock=self._clock, ids=self._ids
         )
         try:
-            async with self._fleet(config) as (fleet, servers):
-                await self._live(config, fleet, servers)
+            if killed is not None and killed.mark is not None:
+                returned = await bury(store, killed.mark)
+                logger.warning("process %s was killed; %s items given back", killed.pid, returned)
+            async with self._fleet(config) as (fleet, shared):
+                await self._live(config, fleet, shared)
         finally:
             forget_facts(self._place)
             await to_thread.run_sync(store.close)
 
     @asynccontextmanager
-    async def _fleet(self, config: ServerConfig) -> AsyncGenerator[tuple[Fleet, dict[str, ArgosyServer]]]:
+    async def _fleet(self, config: ServerConfig) -> AsyncGenerator[tuple[Fleet, Shared]]:
         reader = VaultReader(config.store.files)
         registry = await to_thread.run_sync(lambda: load_registry(reader.read("registry.json")))
         own = [server for server in registry.servers if server.own and server.transport == "in_process"]
-        servers = {server.name: load_server(server.entry_point or server.name, config) for server in own}
+        servers: dict[str, ArgosyServer] = {}
+        shared = Shared(config.store, self._tokens, servers, lambda: book.mark)
+        book = RunBook(config.store, self._clock, self._ids, BookSettings(self._options.model, shared))
+        # Before the host's servers are made: those of all clients have this one book.
+        share_book(config.store, book)
+        servers |= {server.name: load_server(server.entry_point or server.name, config) for server in own}
         async with compose(own, config, self._token(), servers) as fleet:
             if fleet.problems:
                 raise Unavailable(f"servers did not start: {fleet.problems}", hint="mcp-host doctor")
-            yield fleet, servers
+            await book.arrive()
+            await close_all_killed(config.store, self._clock, self._ids)
+            yield fleet, shared
 
-    async def _live(self, config: ServerConfig, fleet: Fleet, servers: Mapping[str, ArgosyServer]) -> None:
+    async def _live(self, config: ServerConfig, fleet: Fleet, shared: Shared) -> None:
+        own = await to_thread.run_sync(_address_or_none, self._options.vault)
+        is_own = own is not None and own.key == config.store.address.key
         async with anyio.create_task_group() as tasks:
             url = await tasks.start(serve_health, self._options.address, self._metrics)
             facts = Facts(
                 pid=self._metrics.pid,
                 vault=str(config.store.root),
-                store=self._options.store,
+                store=config.store.address.key,
+                is_own=is_own,
                 version=__version__,
                 started_at=rfc3339(self._clock.now()),
                 http=url,
+                mark=shared.mark(),
             )
-            handlers = {"stop": self._on_stop, "status": self._on_status}
+            handlers: dict[str, Prepare] = {
+                "stop": lambda _: self._on_stop,
+                "status": lambda _: self._on_status,
+                "run": lambda hello: self._prepare_run(hello, shared),
+            }
             door = Door(self._place, facts, lambda hello: self._make_server(config, hello), handlers)
             self._metrics.door = door
             await tasks.start(door.serve)
-            self._start_workers(tasks, config, fleet, servers)
+            self._start_workers(tasks, fleet, shared)
             tasks.start_soon(self._obey_signals)
             await to_thread.run_sync(write_facts, self._place, facts)
             self._metrics.ready = True
@@ -124,18 +150,16 @@ class Up:
             await self._metrics.workers_ended()
             tasks.cancel_scope.cancel()
 
-    def _start_workers(
-        self, tasks: anyio.abc.TaskGroup, config: ServerConfig, fleet: Fleet, servers: Mapping[str, ArgosyServer]
-    ) -> None:
-        for server in servers.values():
+    def _start_workers(self, tasks: anyio.abc.TaskGroup, fleet: Fleet, shared: Shared) -> None:
+        for server in shared.servers.values():
             for work in server.workers:
                 tasks.start_soon(self._metrics.track, work, self._stop)
-        if "queue" not in servers:
+        if "queue" not in shared.servers:
             return
-        runs = QueuedRuns(self._options, Shared(config.store, self._tokens, servers), self._clock, self._ids)
+        runs = QueuedRuns(self._options, shared, self._clock, self._ids)
         for number in range(self._options.workers):
             worker = Worker(
-                f"{self._metrics.pid}-{number}", lambda t, a: self._call(fleet, t, a), runs.run, self._clock
+                worker_name(shared.mark(), number), lambda t, a: self._call(fleet, t, a), runs.run, self._clock
             )
             self._metrics.work.append(worker.work)
             tasks.start_soon(self._metrics.track, worker.run, self._stop)
@@ -168,6 +192,10 @@ class Up:
         except ArgosyError:
             return None
 
+    def _prepare_run(self, hello: Mapping[str, Any], shared: Shared) -> Handler:
+        options = options_of(hello, shared)
+        return lambda _, stream, rest: serve_run(stream, rest, options, shared)
+
     async def _on_stop(self, hello: Mapping[str, Any], stream: SocketStream, rest: object) -> None:
         self.stop()
 
@@ -178,3 +206,11 @@ class Up:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
                 self.stop()
+
+
+def _address_or_none(vault: Path) -> Address | None:
+    """What the vault itself says of where it is kept; None when it cannot be read."""
+    try:
+        return address_of(vault)
+    except ArgosyError:
+        return None

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from argosy_core.errors import InvalidArgument, TooLarge
+from argosy_core.json_schemas import fit
 from argosy_desk.kinds import JUDGED, VERBS, Decision, State
 from argosy_desk.question_file import QuestionFile, one_line
 from argosy_desk.resolution import Problem, Resolution, render_resolution
-from argosy_desk.schemas import fit
 
 MAX_CHOICE_CHARS = 20_000
 MAX_NOTE_CHARS = 2_000

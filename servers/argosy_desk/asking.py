@@ -9,6 +9,7 @@ from typing import Any
 
 from argosy_core.clock import rfc3339
 from argosy_core.errors import InvalidArgument, TooLarge
+from argosy_core.json_schemas import check_schema
 from argosy_core.policy.judges_model import Escalation
 from argosy_core.types import ActionClass
 from argosy_desk.answers import check_default, check_options
@@ -16,7 +17,6 @@ from argosy_desk.binding import action_class_of, check_binding
 from argosy_desk.instructions import in_file
 from argosy_desk.kinds import DECIDE_AFTER_SECONDS, JUDGED, Kind, Urgency
 from argosy_desk.question_file import one_line, parse_question, render_question
-from argosy_desk.schemas import check_schema
 
 MAX_TITLE_CHARS = 200
 MAX_BODY_CHARS = 20_000

@@ -44,25 +44,22 @@ def create(config: ServerConfig) -> ArgosyServer:
 
     server.workers = [partial(decide_what_is_due, desk)]
 
-    async def pending(agent: str) -> str:
-        return (await desk.pending(Caller(agent, config.role), None, MAX_LIMIT, None)).render()
-
-    async def document(agent: str, question: str) -> str:
-        return await desk.document(Caller(agent, config.role), question)
+    async def pending(caller: Caller) -> str:
+        return (await desk.pending(caller, None, MAX_LIMIT, None)).render()
 
     @server.resource(
         "desk://pending", name="desk_pending", title="What waits for a person", mime_type="text/plain",
         description="The questions that wait, the most urgent first",
     )  # fmt: skip
     async def pending_questions() -> str:
-        return await server.resource_of(pending)
+        return await server.document_of(pending)
 
     @server.resource(
         "desk://question/{question}", name="question", title="A question", mime_type="text/markdown",
         description="A question's file as Markdown; question is its id",
     )  # fmt: skip
     async def question_file(question: str) -> str:
-        return await server.resource_of(document, question)
+        return await server.document_of(desk.document, question)
 
     @server.prompt(name="triage", title="Go through what waits", description="Help a person decide, one by one")
     def triage() -> str:
@@ -73,4 +70,8 @@ def create(config: ServerConfig) -> ArgosyServer:
             "nothing yourself."
         )
 
+    async def waiting(caller: Caller) -> list[str]:
+        return [question.question for question in (await desk.pending(caller, None, MAX_LIMIT, None)).items]
+
+    server.completions.add_names(waiting, ("desk://question/{question}", "question"))
     return server

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from argosy_core.serving.config import ServerConfig
-from argosy_core.serving.server import ArgosyServer
+from argosy_core.serving.results import MAX_LIMIT
+from argosy_core.serving.server import ArgosyServer, need_agent
+from argosy_core.types import Caller
 from argosy_goal.goals import Goals
 from argosy_goal.tools import build_tools
 
@@ -52,6 +54,10 @@ def create(config: ServerConfig) -> ArgosyServer:
             "decision, and what could be closed. End with the one step to do first. Change nothing without asking."
         )
 
+    async def goal_ids(caller: Caller) -> list[str]:
+        return [found.goal for found in (await goals.page(need_agent(caller), None, MAX_LIMIT, None)).items]
+
+    server.completions.add_names(goal_ids, ("goal://{goal}", "goal"))
     return server
 
 

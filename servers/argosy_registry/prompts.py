@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, GetPromptResult, InputRequiredResult, PromptMessage, TextContent
 from mcp_types import Prompt as MCPPrompt
 from pydantic import Field
 
-from argosy_core.errors import ArgosyError, NotFound
+from argosy_core.errors import ArgosyError
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.views.skills import SkillView
 from argosy_registry.catalog import Catalog
@@ -29,15 +27,6 @@ class RegistryServer(ArgosyServer):
     @property
     def catalog(self) -> Catalog:
         return cast("Catalog", self.domain)
-
-    async def document_of(self, read: Callable[[str], Awaitable[str]], name: str) -> str:
-        """A document for a resource, with failures as the SDK wants them. No agent has to be chosen for it."""
-        try:
-            return await read(name)
-        except NotFound as error:
-            raise ResourceNotFoundError(str(error)) from error
-        except ArgosyError as error:
-            raise ResourceError(f"{error.code}: {error}") from error
 
     async def list_prompts(self) -> list[MCPPrompt]:
         skills = await self.catalog.skill_views(self.config.agent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.results import MAX_LIMIT
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.types import Caller
 from argosy_scheduler.engine import Engine, run
@@ -25,25 +26,19 @@ def create(config: ServerConfig) -> ArgosyServer:
     )
     server.workers = [partial(run, Engine(config))]
 
-    async def agenda(agent: str) -> str:
-        return await schedules.agenda(Caller(agent, config.role))
-
-    async def document(agent: str, name: str) -> str:
-        return await schedules.document(Caller(agent, config.role), name)
-
     @server.resource(
         "schedule://agenda", name="agenda", title="What comes next", mime_type="text/plain",
         description="The next times of all schedules, in order",
     )  # fmt: skip
     async def agenda_text() -> str:
-        return await server.resource_of(agenda)
+        return await server.document_of(schedules.agenda)
 
     @server.resource(
         "schedule://{name}", name="schedule", title="A schedule", mime_type="text/markdown",
         description="A schedule's file as Markdown",
     )  # fmt: skip
     async def schedule_file(name: str) -> str:
-        return await server.resource_of(document, name)
+        return await server.document_of(schedules.document, name)
 
     @server.prompt(name="make_schedule", title="Make a schedule", description="Turn a wish into a schedule")
     def make_schedule(wish: str) -> str:
@@ -57,4 +52,8 @@ def create(config: ServerConfig) -> ArgosyServer:
             "schedule_put and tell the next time it answers with, in the person's own zone."
         )
 
+    async def names(caller: Caller) -> list[str]:
+        return [schedule.name for schedule in (await schedules.page(caller, MAX_LIMIT, None)).items]
+
+    server.completions.add_names(names, ("schedule://{name}", "name"))
     return server

@@ -60,11 +60,16 @@ class Role(_Ordered):
     HOST = "host"
 
 
+LOCAL_PRINCIPAL = "local"  # whoever started the server on this machine, as the older system has it
+UNATTENDED_PRINCIPAL = "agent"  # an agent at work for nobody who is there
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling, resolved by the server, never an argument a model could set.
 
-    *source* is where the identity came from: ``bearer``, ``run_token``, ``flag`` or ``default``.
+    *source* is where the identity came from: ``bearer``, ``run_token``, ``flag`` or ``default``. *principal* is whose
+    the call is, as a folder's name: what is kept for each principal is found by no other.
     """
 
     agent: str | None
@@ -74,3 +79,4 @@ class Caller:
     grant: str | None = None
     generation: int = 0
     scopes: tuple[str, ...] = field(default=())
+    principal: str = LOCAL_PRINCIPAL

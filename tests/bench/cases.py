@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,14 @@ def _stdio(*command: str) -> StdioServerParameters:
     return StdioServerParameters(command=command[0], args=list(command[1:]), env=ENVIRONMENT, cwd=str(HERE))
 
 
-def _serve(*servers: str, vault: Path) -> StdioServerParameters:
+def serve(*servers: str, vault: Path) -> StdioServerParameters:
     return _stdio(*HOST, "serve", *servers, "--vault", str(vault), "--agent", "bench")
 
 
 ECHO = _stdio(sys.executable, str(HERE / "echo_server.py"))
 
 
-async def _ok(client: Client, tool: str, arguments: dict[str, Any]) -> Any:
+async def ok(client: Client, tool: str, arguments: dict[str, Any]) -> Any:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content
     return result.structured_content
@@ -53,20 +53,20 @@ async def _writing(folder: Path, sizes: tuple[int, int], count: int) -> list[Row
     files = DurableFiles(folder / "reference")
     async with AsyncExitStack() as stack:
         echo = await stack.enter_async_context(Client(ECHO, cache=None))
-        small = await stack.enter_async_context(Client(_serve("memory", vault=few), cache=None))
-        large = await stack.enter_async_context(Client(_serve("memory", vault=many), cache=None))
+        small = await stack.enter_async_context(Client(serve("memory", vault=few), cache=None))
+        large = await stack.enter_async_context(Client(serve("memory", vault=many), cache=None))
         for client in (small, large):
-            await _ok(client, "memory_search", {"query": "warm"})
+            await warm(client)
 
         def write(client: Client) -> Callable[[int], Any]:
             async def step(index: int) -> None:
                 body = " ".join(prose.words(60))
-                await _ok(client, "memory_write", {"type": "project", "title": f"bench note {index}", "body": body})
+                await ok(client, "memory_write", {"type": "project", "title": f"bench note {index}", "body": body})
 
             return step
 
         async def call_echo(index: int) -> None:
-            await _ok(echo, "echo", {"text": "x" * 400})
+            await ok(echo, "echo", {"text": "x" * 400})
 
         steps = {"echo": call_echo, "replace": files.replace, "few": write(small), "many": write(large)}
         found = await interleave(steps, count, warm_up=20)
@@ -79,6 +79,12 @@ async def _writing(folder: Path, sizes: tuple[int, int], count: int) -> list[Row
         Row("P1", f"memory_write, {sizes[1]} against {sizes[0]} notes", many_found.p50, few_found.p50,
             1.2 * few_found.p50, "ms", "≤ 1.2 ×", few_found.p99),
     ]  # fmt: skip
+
+
+async def warm(client: Client) -> None:
+    """Wait until the index is whole; searches answer before."""
+    while (await ok(client, "memory_search", {"query": "warm"}))["note"]:
+        await anyio.sleep(0.05)
 
 
 def searching(folder: Path, quick: bool) -> list[Row]:
@@ -95,17 +101,17 @@ async def _searching(folder: Path, size: int, extra: float, count: int) -> list[
     async with AsyncExitStack() as stack:
         echo = await stack.enter_async_context(Client(ECHO, cache=None))
         memory = await stack.enter_async_context(
-            Client(_serve("memory", vault=vault), cache=None, read_timeout_seconds=300)
+            Client(serve("memory", vault=vault), cache=None, read_timeout_seconds=300)
         )
         began = time.perf_counter()
-        await _ok(memory, "memory_search", {"query": "warm"})
+        await warm(memory)
         print(f"  index of {size} notes built in {time.perf_counter() - began:.1f} s", file=sys.stderr)
 
         async def call_echo(index: int) -> None:
-            await _ok(echo, "echo", {"text": "x" * 400})
+            await ok(echo, "echo", {"text": "x" * 400})
 
         async def search(index: int) -> None:
-            await _ok(memory, "memory_search", {"query": prose.query()})
+            await ok(memory, "memory_search", {"query": prose.query()})
 
         found = await interleave({"echo": call_echo, "search": search}, count, warm_up=50)
     echo_p50, ours = found["echo"].p50, found["search"]
@@ -158,7 +164,7 @@ async def _judging(vault: Path, past: int, count: int) -> list[Row]:
     arguments = {"text": "Did the round.", "tags": ["bench"]}
     proposal = {"tool_name": "journal_append", "tool_arguments": arguments, "tool_call_id": "c1", "server": "journal"}
     async with compose(packaged().servers, config, token) as fleet, Client(echo_server, cache=None) as echo:
-        secrets = open_secrets(VaultReader(store.vault))
+        secrets = open_secrets(VaultReader(store.files))
         gate = Gate(Run(run_id, "bench", "bench", token, "offline", fleet, secrets), clock, Progress())
 
         async def call_echo(index: int) -> None:
@@ -196,10 +202,10 @@ async def _judging(vault: Path, past: int, count: int) -> list[Row]:
     ]  # fmt: skip
 
 
-class _Raw:
+class RawServer:
     """A server over a pipe without an SDK on this side, so that only the server is measured."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], env: Mapping[str, str] = ENVIRONMENT) -> None:
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             command,
@@ -207,7 +213,7 @@ class _Raw:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, **env},
             cwd=HERE,
         )
         self._buffer = b""
@@ -262,7 +268,7 @@ def cold_start(folder: Path, quick: bool) -> list[Row]:
             ("echo", echo, "echo", {"text": "x"}),
             ("ours", memory, "memory_read", {"name": "user_seed_0"}),
         ):
-            raw = _Raw(command)
+            raw = RawServer(command)
             took = raw.first_result(tool, arguments)
             if index:
                 starts[name].append(took)
@@ -285,10 +291,10 @@ def first_request(folder: Path, quick: bool) -> list[Row]:
     ours: list[float] = []
     reference: list[float] = []
     for index in range(4 if quick else 16):
-        raw = _Raw(echo)
+        raw = RawServer(echo)
         took = raw.first_result("echo", {"text": "x"})
         raw.stop()
-        mine = _until_asked(command)
+        mine = until_asked(command)
         if index:
             reference.append(took)
             ours.append(mine)
@@ -299,10 +305,10 @@ def first_request(folder: Path, quick: bool) -> list[Row]:
     ]  # fmt: skip
 
 
-def _until_asked(command: list[str]) -> float:
+def until_asked(command: list[str], env: Mapping[str, str] = ENVIRONMENT) -> float:
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT}, cwd=HERE
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **env}, cwd=HERE
     )
     assert process.stderr
     # The line that names run and model is printed when everything is ready and the model is about to be asked.
@@ -324,12 +330,12 @@ def gateway(folder: Path, quick: bool) -> list[Row]:
 async def _gateway(folder: Path, count: int) -> list[Row]:
     vault = make_agent(folder / "vault", 100)
     async with AsyncExitStack() as stack:
-        direct = await stack.enter_async_context(Client(_serve("memory", vault=vault), cache=None))
-        whole = await stack.enter_async_context(Client(_serve(vault=vault), cache=None))
+        direct = await stack.enter_async_context(Client(serve("memory", vault=vault), cache=None))
+        whole = await stack.enter_async_context(Client(serve(vault=vault), cache=None))
 
         def read(client: Client) -> Callable[[int], Any]:
             async def step(index: int) -> None:
-                await _ok(client, "memory_read", {"name": "user_seed_0"})
+                await ok(client, "memory_read", {"name": "user_seed_0"})
 
             return step
 
@@ -347,19 +353,8 @@ def definitions(folder: Path, quick: bool) -> list[Row]:
 
 async def _definitions(folder: Path) -> list[Row]:
     vault = make_agent(folder / "vault", 1)
-    async with Client(_serve(vault=vault), cache=None) as client:
+    async with Client(serve(vault=vault), cache=None) as client:
         tools = (await client.list_tools()).tools
     shown = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in tools]
     size = len(json.dumps(shown, ensure_ascii=False).encode()) / 1024
     return [Row("P14", f"definitions of {len(tools)} tools of the default profile", size, 24, 24, "KiB", "≤ 24 KiB")]
-
-
-CASES: dict[str, Callable[[Path, bool], list[Row]]] = {
-    "P1": writing,
-    "P2": searching,
-    "P8": judging,
-    "P9": cold_start,
-    "P10": first_request,
-    "P11": gateway,
-    "P14": definitions,
-}

@@ -1,20 +1,47 @@
 """``make bench``: the figures of `targets.md` that this version is held to, with their references from the same run.
 
-Options: ``--quick`` (small, to see that it runs), ``--only P1,P9``, ``--json FILE``.
+Options: ``--quick`` (small, to see that it runs), ``--only P1,P9``, ``--json FILE``. With ``PEERS=1`` in the
+environment other servers are installed under ``build/peers`` and measured beside ours (``--only PEERS``: these alone).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [str(Path(__file__).parent)]
 
-from cases import CASES  # noqa: E402
-from measure import compiled_environment, save, show  # noqa: E402
+import cases  # noqa: E402
+import databases  # noqa: E402
+import keeping  # noqa: E402
+import logs  # noqa: E402
+import running  # noqa: E402
+from measure import Row, compiled_environment, save, show  # noqa: E402
+
+CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
+    "P1": [cases.writing],
+    "P2": [cases.searching],
+    "P3": [keeping.keeping],
+    "P4": [logs.appending, databases.sqlite_appending],
+    "P5": [logs.asking],
+    "P7": [running.queueing, databases.sqlite_queueing],
+    "P8": [cases.judging],
+    "P9": [cases.cold_start, running.relayed_start],
+    "P10": [cases.first_request, running.relayed_request],
+    "P11": [cases.gateway],
+    "P13": [running.all_ready],
+    "P14": [cases.definitions],
+    "P18": [running.long_life],
+}
+if os.environ.get("PEERS", "") not in ("", "0"):
+    from peer_cases import beside_peers
+
+    CASES["PEERS"] = [beside_peers]
 
 
 def main() -> None:
@@ -24,11 +51,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "bench.json")
     options = parser.parse_args()
     wanted = [name for name in options.only.split(",") if name] or list(CASES)
-    rows = []
+    rows: list[Row] = []
     with compiled_environment(), tempfile.TemporaryDirectory(prefix="argosy-bench-", dir=ROOT) as folder:
         for name in wanted:
             print(f"… {name}", file=sys.stderr)
-            rows += CASES[name](Path(folder) / name, options.quick)
+            for number, case in enumerate(CASES[name]):
+                rows += case(Path(folder) / f"{name}-{number}", options.quick)
     show(rows)
     save(rows, options.json)
 

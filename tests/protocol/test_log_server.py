@@ -17,7 +17,7 @@ from mcp_types import CallToolResult, TextContent, TextResourceContents
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import RUN_META, RunTokens
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.base import Store
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.types import Role
 from argosy_log.server import create
@@ -39,7 +39,7 @@ class Fleet:
         self.root = root
         self.clock: Clock = clock or FakeClock(datetime(2026, 11, 20, 9, 0, tzinfo=UTC))
         self.tokens = RunTokens(self.clock)
-        self.stores: list[FileStore] = []
+        self.stores: list[Store] = []
         for agent in ("caldwell", "other"):
             (root / agent).mkdir()
             (root / agent / "model.md").write_text("# Model\n")

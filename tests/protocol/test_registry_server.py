@@ -16,7 +16,7 @@ from argosy_core.clock import SystemClock
 from argosy_core.types import Role
 from argosy_registry.server import create
 
-FLEET = ["desk", "goal", "journal", "judge", "log", "memory", "queue", "registry", "scheduler", "secrets"]
+FLEET = ["desk", "goal", "host", "journal", "judge", "log", "memory", "queue", "registry", "scheduler", "secrets"]
 pytestmark = pytest.mark.anyio
 
 IDENTITY = "# Harbor\n\nI keep the week of a bindery.\n\n## Operating mode\n\nThis agent is **goal-driven**.\n"

@@ -16,9 +16,11 @@ from subscribers import client_of
 from tiny_server import AGENT_TOOLS, ERRORS, HIDDEN_TOOLS, HOST_TOOLS, OPERATOR_TOOLS, create
 
 from argosy_core import __version__, errors
+from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.identity import RUN_META, RunTokens
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.serving.shaping import ERROR_META
+from argosy_core.storage.files.store import FileStore
 from argosy_core.types import ActionClass, Role
 
 pytestmark = pytest.mark.anyio
@@ -347,15 +349,20 @@ async def test_a_resource_without_an_agent_says_so(bench: Bench) -> None:
 # Life
 
 
+def files(config: ServerConfig) -> FileStore:
+    assert isinstance(config.store, FileStore)
+    return config.store
+
+
 async def test_background_work_runs_while_anybody_is_connected(bench: Bench) -> None:
     config = bench.config()
     server = create(config)
     for _ in range(2):
         async with client_of(server):
             async with client_of(server):
-                assert config.store._users == 1
-            assert config.store._users == 1
-        assert config.store._users == 0
+                assert files(config)._users == 1
+            assert files(config)._users == 1
+        assert files(config)._users == 0
 
 
 async def test_background_work_that_fails_to_end_keeps_nothing_running(bench: Bench) -> None:
@@ -367,14 +374,14 @@ async def test_background_work_that_fails_to_end_keeps_nothing_running(bench: Be
     server._background = fail
     with pytest.raises(errors.Unavailable):
         async with server.running():
-            assert config.store._users == 1
-    assert config.store._users == 0
+            assert files(config)._users == 1
+    assert files(config)._users == 0
 
 
 async def test_servers_of_one_store_stop_it_with_the_last(bench: Bench) -> None:
     config = bench.config()
     async with client_of(create(config)):
         async with client_of(create(config)):
-            assert config.store._users == 2
-        assert config.store.bell._thread is not None
-    assert config.store.bell._thread is None
+            assert files(config)._users == 2
+        assert files(config).bell._thread is not None
+    assert files(config).bell._thread is None

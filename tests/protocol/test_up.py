@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import anyio
 import pytest
 from fleet_fixtures import make_vault, text_of
 from mcp import Client, StdioServerParameters
+from messages_api import Reply, Silence, messages_api, text
 from transports import command, environment
 
+from argosy_core.clock import SystemClock
 from argosy_host.runtime import find_up, place_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -33,7 +35,8 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def host(*arguments: str) -> subprocess.CompletedProcess[str]:
-    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    kept = ("XDG_RUNTIME_DIR", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
+    env = environment(**{name: os.environ[name] for name in kept if name in os.environ})
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, env=env)
 
 
@@ -76,9 +79,7 @@ def test_a_second_one_on_the_same_vault_is_refused_with_the_first_ones_number(ru
 
 def test_a_killed_process_is_not_up_whatever_its_files_say(running: Path) -> None:
     os.kill(status(running)["pid"], signal.SIGKILL)
-    with anyio_bound():
-        while find_up(running) is not None:
-            pass
+    until(lambda: find_up(running) is None)
 
     assert place_of(running).facts.exists()
     assert host("status", "--vault", str(running)).returncode == 1
@@ -86,17 +87,95 @@ def test_a_killed_process_is_not_up_whatever_its_files_say(running: Path) -> Non
     assert again.returncode == 0, again.stderr
 
 
-def anyio_bound() -> Any:
-    import contextlib
-    import time
+@pytest.mark.timeout(180)
+def test_an_item_whose_process_was_killed_in_the_middle_finishes_once_and_the_log_says_what_was(
+    vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with messages_api([Silence(), Reply(text("Wound."))]) as api:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+        work = json.dumps({"queue": "runs", "payload": {"agent": "ada", "task": "Wind the clock."}})
+        assert host("call", "queue_enqueue", work, "--vault", str(vault)).returncode == 0
+        assert host("up", "--vault", str(vault), "--model", "claude-test").returncode == 0
+        try:
+            until(lambda: bool(api.requests))
+            os.kill(status(vault)["pid"], signal.SIGKILL)
+            until(lambda: find_up(vault) is None)
+            assert host("up", "--vault", str(vault), "--model", "claude-test").returncode == 0
+            until(lambda: status(vault)["done"] == 1)
+        finally:
+            host("down", "--vault", str(vault))
 
-    @contextlib.contextmanager
-    def bound() -> Generator[None]:
-        started = time.monotonic()
-        yield
-        assert time.monotonic() - started < 10
+    runs = json.loads(host("runs", "--vault", str(vault), "--json").stdout)["items"]
+    assert [run["status"] for run in runs] == ["ok", "interrupted"]
+    assert runs[1]["summary"].startswith("The process ended")
+    [item] = json.loads(host("queue", "--vault", str(vault), "--json").stdout)["items"]
+    assert (item["state"], item["attempt"]) == ("done", 2)
+    assert item["failures"][0]["error"] == "its worker's process was killed"
+    journal = "".join(path.read_text() for path in (vault / "ada/journal").rglob("*.md"))
+    assert journal.count("Wound.") == 1
+    assert len(api.requests) == 2
 
-    return bound()
+
+@pytest.mark.anyio
+async def test_a_run_that_one_client_started_is_watched_by_another_while_it_is_up(running: Path) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("serve", "host", "--vault", str(running))
+    target = StdioServerParameters(command=line[0], args=line[1:], env=env)
+    with anyio.fail_after(90):
+        async with Client(target, cache=None) as first:
+            begun = await first.call_tool("run_start", {"agent": "ada", "input": "What burns in the lamp?"})
+        run = (begun.structured_content or {})["run"]
+        async with Client(target, cache=None) as second:
+            ended = await second.call_tool("run_status", {"run": run, "wait_s": 40})
+
+    assert (ended.structured_content or {})["status"] == "ok"
+    assert "rapeseed" in (ended.structured_content or {})["text"]
+
+
+def test_a_run_from_the_terminal_is_done_by_the_running_fleet_and_shown_as_ever(running: Path) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("run", "ada", "What burns in the lamp?", "--vault", str(running))
+    done = subprocess.run([line[0], "-X", "importtime", *line[1:]], capture_output=True, text=True, timeout=60, env=env)
+    as_json = json.loads(host("run", "ada", "What burns in the lamp?", "--json", "--vault", str(running)).stdout)
+    unknown = host("run", "nobody", "x", "--vault", str(running))
+
+    assert done.returncode == 0 and "rapeseed" in done.stdout and "→ memory_search" in done.stderr
+    imported = {row.split("|")[-1].strip() for row in done.stderr.split("\n")}
+    assert not {"mcp", "pydantic", "anyio", "argosy_memory"} & imported
+    assert as_json["status"] == "ok" and as_json["citations"][0]["name"] == "decision_lamp_oil"
+    assert unknown.returncode == 1 and "not_found" in unknown.stderr and "ada" in unknown.stderr
+
+
+def test_a_terminal_that_goes_away_interrupts_its_run(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with messages_api([Silence()]) as api:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+        assert host("up", "--vault", str(vault)).returncode == 0
+        try:
+            env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"], ANTHROPIC_API_KEY="key-for-the-test")
+            terminal = subprocess.Popen(
+                command("run", "ada", "x", "--vault", str(vault), "--model", "claude-test"),
+                env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            until(lambda: bool(api.requests))
+            terminal.kill()
+            terminal.wait(10)
+            until(lambda: '"run.end"' in "".join(path.read_text() for path in (vault / "ada/log").rglob("*.jsonl")))
+        finally:
+            host("down", "--vault", str(vault))
+
+    [run] = json.loads(host("runs", "--vault", str(vault), "--json").stdout)["items"]
+    assert run["status"] == "interrupted"
+
+
+def until(come: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Look again and again until it has come; a bound, no wait of a fixed length."""
+    clock = SystemClock()
+    end = clock.monotonic() + seconds
+    while not come():
+        assert clock.monotonic() < end, "it did not come"
+        clock.pause(0.02)
 
 
 @pytest.mark.anyio

@@ -30,7 +30,7 @@ from argosy_core.secrets.secret_store import SecretStore, Surroundings, open_sec
 from argosy_core.secrets.sources import KeyringSource
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import RUN_META, RunTokens
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.base import Store
 from argosy_core.testing.canaries import Canaries
 from argosy_core.testing.fakes import SeededIds
 from argosy_core.types import Role
@@ -152,7 +152,7 @@ def foreign() -> MCPServer[None]:
 class Gate:
     """The order that a host keeps: bind and log the placeholder, inject, call, redact all that comes back."""
 
-    def __init__(self, store: FileStore, secrets: SecretStore, client: Client) -> None:
+    def __init__(self, store: Store, secrets: SecretStore, client: Client) -> None:
         self._store = store
         self._secrets = secrets
         self._client = client
@@ -200,7 +200,7 @@ async def test_a_gate_that_keeps_the_order_leaks_nothing_whatever_the_foreign_to
     plant(tmp_path / "config", canaries, redactor)
     reader_store = open_store(vault)
     secrets = open_secrets(
-        VaultReader(reader_store.vault), tmp_path / "config", surroundings(redactor, **variables(canaries))
+        VaultReader(reader_store.files), tmp_path / "config", surroundings(redactor, **variables(canaries))
     )
     outcomes: list[Any] = []
     async with gate(vault, secrets) as calls:
@@ -225,7 +225,7 @@ async def test_what_a_gate_blocks_says_why_without_a_value(
 ) -> None:
     reader_store = open_store(vault)
     secrets = open_secrets(
-        VaultReader(reader_store.vault), tmp_path / "c", surroundings(redactor, **variables(canaries))
+        VaultReader(reader_store.files), tmp_path / "c", surroundings(redactor, **variables(canaries))
     )
     name = next(iter(variables(canaries))).removeprefix("ARGOSY_SECRET_")
     mark = placeholder(name)

@@ -13,6 +13,7 @@ from argosy_core.canonical import arguments_hash
 from argosy_core.clock import parse_time
 from argosy_core.errors import InvalidArgument, TooLarge
 from argosy_core.frontmatter import edit, parse
+from argosy_core.json_schemas import check_schema, fit
 from argosy_core.storage.base import Content
 from argosy_desk.answers import Standing, compose_answer, standing_of
 from argosy_desk.asking import draft_question
@@ -22,7 +23,6 @@ from argosy_desk.models import Question, QuestionPage
 from argosy_desk.question_file import parse_question, quoted
 from argosy_desk.reading import read_question
 from argosy_desk.resolution import Resolution, add_block, find_resolution, render_resolution
-from argosy_desk.schemas import check_schema, fit
 
 AT = "2026-11-20T09:00:00.000Z"
 ATTACKS = [

@@ -30,6 +30,7 @@ def test_without_a_file_the_packaged_servers_are_all_there_and_our_own() -> None
     assert [server.name for server in registry.servers] == [
         "desk",
         "goal",
+        "host",
         "journal",
         "judge",
         "log",

@@ -1,23 +1,28 @@
-"""``mcp-host run``: one task of one agent, shown while it works."""
+"""``mcp-host run``: one task of one agent, shown while it works.
+
+While the vault's fleet is up, it does the run: nothing heavy may be imported before that is known.
+"""
 
 from __future__ import annotations
 
-import functools
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
-from argosy_host.cli.options import json_option, print_json, store_option, vault_option
+from argosy_core.errors import ArgosyError, Unavailable
+from argosy_core.storage.address import Address
+from argosy_host.cli.options import json_option, named, print_json, store_option, vault_option
 from argosy_host.progress import Progress
-from argosy_host.runs import Limits, RunResult
-from argosy_host.session import RunOptions, run_task
+from argosy_host.relay import MAX_HELLO_BYTES, NotRelayed, connect, hello_for
+from argosy_host.runtime import find_up
 
 ARGUMENT_CHARS = 100
+_TOLD = frozenset(name for name in vars(Progress) if not name.startswith("_"))
 EXIT_CODES = {"ok": 0, "error": 1, "interrupted": 1, "blocked": 3, "budget": 3, "deferred": 4}
 
 
@@ -35,7 +40,7 @@ def run(
     agent: str,
     task: str,
     vault: Path,
-    store: str,
+    store: Address | None,
     model: str | None,
     profile: Any,
     max_turns: int,
@@ -43,23 +48,54 @@ def run(
     as_json: bool,
 ) -> None:
     """Run AGENT on TASK: every action judged, budgeted and logged."""
-    options = RunOptions(
-        vault=vault,
-        agent=agent,
-        task=task,
-        model=model,
-        store=store,
-        profile=profile,
-        limits=Limits(iterations=max_turns, active_seconds=max_seconds),
-    )
+    asked = {
+        "agent": agent, "task": task, "model": model, "profile": profile, "max_turns": max_turns,
+        "max_seconds": max_seconds,
+    }  # fmt: skip
     watcher = Progress() if as_json else Terminal()
-    result = anyio.run(functools.partial(run_task, options, watcher))
+    result = _relayed(vault, store, asked, watcher)
+    if result is None:
+        from argosy_host.cli.run_alone import run_alone
+
+        result = run_alone(vault, store, asked, watcher)
+    hint = result.pop("hint")
     if as_json:
-        print_json(result.as_json())
+        print_json(result)
     else:
         assert isinstance(watcher, Terminal)
-        watcher.close(result, vault)
-    sys.exit(EXIT_CODES[result.status])
+        watcher.close(result, hint, named(vault, store))
+    sys.exit(EXIT_CODES[result["status"]])
+
+
+def _relayed(vault: Path, store: Address | None, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any] | None:
+    """The result of the run in the running fleet; None when there is none that takes it."""
+    found = find_up(vault)
+    if found is None or not found[1].serves(store):
+        return None
+    place, facts = found
+    hello = hello_for(facts, want="run", has_key=bool(os.environ.get("ANTHROPIC_API_KEY")), **asked)
+    if len(json.dumps(hello)) >= MAX_HELLO_BYTES:
+        return None
+    try:
+        door = connect(place, hello)
+    except NotRelayed:
+        return None
+    with door, door.makefile("rb") as lines:
+        for line in lines:
+            message = json.loads(line)
+            if message.get("tell") in _TOLD:
+                getattr(watcher, message["tell"])(*message["args"])
+            elif "error" in message:
+                raise _error(message["error"])
+            elif "result" in message:
+                found_result: dict[str, Any] = message["result"]
+                return found_result
+    raise Unavailable("the running fleet ended in the middle of the run", hint="mcp-host runs says how far it came")
+
+
+def _error(fields: Mapping[str, Any]) -> ArgosyError:
+    kind = next((kind for kind in ArgosyError.__subclasses__() if kind.code == fields["code"]), Unavailable)
+    return kind(fields["message"], hint=fields["hint"])
 
 
 class Terminal(Progress):
@@ -105,24 +141,26 @@ class Terminal(Progress):
     def spent(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
         self._line(f"  {input_tokens:,} + {output_tokens:,} tokens, ${cost_usd:.4f}")
 
+    def paused(self) -> None:
+        self._line("paused", "yellow")
+
     def problem(self, text: str) -> None:
         self._line(f"! {text}", "yellow")
 
-    def close(self, result: RunResult, vault: Path) -> None:
-        """The answer, and the line that says how to see more."""
-        if not (self._live and self._streamed.strip() == result.text.strip()):
-            click.echo(result.text)
+    def close(self, result: Mapping[str, Any], hint: str | None, where: str) -> None:
+        """The answer, and the line that says how to see more; *where* are the options that name the vault."""
+        if not (self._live and self._streamed.strip() == result["text"].strip()):
+            click.echo(result["text"])
         else:
             click.echo()
-        if result.error is not None:
-            self._line(f"{result.error.code}: {result.error}", "red")
-        if result.questions:
+        if result["error"] is not None:
+            self._line(f"{result['error']['code']}: {hint}", "red")
+        if result["questions"]:
             self._line("waiting for you; an approved call runs at the start of the next run:")
-        for question in result.questions:
-            answer = json.dumps({"question": question, "choice": "approve"})
-            self._line(f"  mcp-host call desk_answer '{answer}' --role operator --vault {vault}")
+        for question in result["questions"]:
+            self._line(f"  mcp-host decide {question} approve {where}")
         self._line(
-            f"{result.run} · {result.status} · ${result.cost_usd:.4f} · mcp-host trace {result.run} --vault {vault}"
+            f"{result['run']} · {result['status']} · ${result['cost_usd']:.4f} · mcp-host trace {result['run']} {where}"
         )
 
     def _line(self, text: str, colour: str | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ import click
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Unavailable
+from argosy_core.ids import SystemIds
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_host.cli.options import json_option, print_json, store_option, vault_option
 from argosy_host.direct import call_in, opened
+from argosy_host.running.history import RunHistory
 
 PAGE = 500
 Event = dict[str, Any]
@@ -28,7 +31,7 @@ Event = dict[str, Any]
 @store_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="At most this many.")
 @json_option
-def runs(vault: Path, store: str, limit: int, as_json: bool) -> None:
+def runs(vault: Path, store: Address | None, limit: int, as_json: bool) -> None:
     """List runs, the newest first."""
     rows = anyio.run(functools.partial(_runs, vault, store, limit))
     if as_json:
@@ -37,38 +40,16 @@ def runs(vault: Path, store: str, limit: int, as_json: bool) -> None:
     for row in rows:
         cost = f"${row['cost_usd']:.4f}"
         click.echo(
-            f"{row['run']}  {row['agent']:12} {row['status']:11} {cost:>9}  {row['model'] or '':18} {row['task']}"
+            f"{row['run']}  {row['agent']:12} {row['status']:11} {cost:>9}  {row['model'] or '':18} {row['task'][:80]}"
         )
     if not rows:
         click.echo('No agent of this vault has run yet. Start one: mcp-host run AGENT "TASK"')
 
 
-async def _runs(vault: Path, store: str, limit: int) -> list[Event]:
-    rows: dict[str, Event] = {}
+async def _runs(vault: Path, store: Address | None, limit: int) -> list[Event]:
     async with opened(vault, store) as found:
-        async for event in _events(found, ["run.start", "run.end"], None):
-            row = rows.setdefault(
-                event["run"], {"run": event["run"], "status": "in_flight", "cost_usd": 0.0, "task": ""}
-            )
-            _take(row, event)
-            # Newest first: a start seen means that everything of a run was seen.
-            if sum("started_at" in r for r in rows.values()) >= limit:
-                break
-    return list(rows.values())[:limit]
-
-
-def _take(row: Event, event: Event) -> None:
-    fields = event["fields"]
-    row["agent"] = fields.get("agent_name", event["stream"])
-    row["model"] = fields.get("model") or row.get("model")
-    if event["kind"] == "run.start":
-        row["started_at"] = event["ts"]
-        row["task"] = " ".join(str(fields.get("task", "")).split())[:80]
-        row["trigger"] = fields.get("trigger")
-    else:
-        row["status"] = event["status"]
-        row["cost_usd"] = fields.get("cost_usd", 0.0)
-        row["latency_ms"] = fields.get("latency_ms")
+        rows, _ = await RunHistory(found, SystemClock(), SystemIds()).page(limit)
+        return [asdict(row) for row in rows]
 
 
 @dataclass(slots=True)
@@ -87,7 +68,7 @@ class _Sum:
     "--by", type=click.Choice(["agent", "model", "day"]), default="agent", show_default=True, help="What to sum over."
 )
 @json_option
-def costs(vault: Path, store: str, days: int, by: str, as_json: bool) -> None:
+def costs(vault: Path, store: Address | None, days: int, by: str, as_json: bool) -> None:
     """Sum what runs spent on models."""
     sums = anyio.run(functools.partial(_costs, vault, store, days, by))
     rows = [
@@ -106,7 +87,7 @@ def costs(vault: Path, store: str, days: int, by: str, as_json: bool) -> None:
     click.echo(f"${sum(s.cost_usd for s in sums.values()):.4f} in all, in {days} days")
 
 
-async def _costs(vault: Path, store: str, days: int, by: str) -> dict[str, _Sum]:
+async def _costs(vault: Path, store: Address | None, days: int, by: str) -> dict[str, _Sum]:
     since = (SystemClock().now() - timedelta(days=days)).date().isoformat()
     sums: dict[str, _Sum] = {}
     async with opened(vault, store) as found:

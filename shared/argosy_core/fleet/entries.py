@@ -1,7 +1,7 @@
 """Reading a ``registry.json``: the form of the public MCP registries, ``{"servers": [{"server": …, "_meta": …}]}``.
 
 What the fleet needs beyond that form stands under ``_meta["io.github.argosy/fleet"]``: name, transport, entry_point,
-command, url, env, tools.
+command, url, env, tools, families.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FLEET_META = "io.github.argosy/fleet"
 MAX_BYTES = 1024 * 1024
 
 _TRANSPORTS: tuple[Transport, ...] = ("in_process", "stdio", "url")
-_META_KEYS = frozenset({"name", "transport", "entry_point", "command", "url", "env", "tools"})
+_META_KEYS = frozenset({"name", "transport", "entry_point", "command", "url", "env", "tools", "families"})
 # No double underscore in a server's name: it separates server and tool in `server__tool`.
 _SERVER_NAME = re.compile(r"(?!.*__)[a-z][a-z0-9_-]{0,30}(?<!_)")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -101,6 +101,7 @@ def _server(
         url=_url(meta, place),
         env=_env(meta, about, place),
         tools=_tools(meta, place),
+        families=_tools(meta, place, "families"),
     )
 
 
@@ -155,12 +156,12 @@ def _env(meta: Mapping[str, Any], about: Mapping[str, Any], place: str) -> tuple
     return tuple(sorted({_matching(name, _ENV_NAME, place) for name in names}))
 
 
-def _tools(meta: Mapping[str, Any], place: str) -> dict[str, ActionClass]:
+def _tools(meta: Mapping[str, Any], place: str, field: str = "tools") -> dict[str, ActionClass]:
     classes: dict[str, ActionClass] = {}
-    for tool, value in _object(meta.get("tools", {}), f"{place}.tools").items():
-        _matching(tool, _TOOL_NAME, f"{place}.tools")
+    for tool, value in _object(meta.get(field, {}), f"{place}.{field}").items():
+        _matching(tool, _TOOL_NAME, f"{place}.{field}")
         if not isinstance(value, str) or value not in tuple(ActionClass):
-            bad(f"{place}.tools.{tool}", f"must be one of {', '.join(ActionClass)}")
+            bad(f"{place}.{field}.{tool}", f"must be one of {', '.join(ActionClass)}")
         classes[tool] = ActionClass(value)
     return classes
 

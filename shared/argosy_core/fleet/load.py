@@ -55,7 +55,8 @@ def _settled(server: FleetServer, base: FleetServer | None, place: str) -> Fleet
     if own and extra:
         bad(f"{place}.tools", f"{server.name} has no tool {extra[0]!r}")
     tools = {tool: _stricter(tool, server, base) for tool in {**base.tools, **server.tools}}
-    return replace(server, own=own, env=server.env or base.env, tools=tools)
+    families = base.families if own else server.families
+    return replace(server, own=own, env=server.env or base.env, tools=tools, families=families)
 
 
 def _stricter(tool: str, *servers: FleetServer) -> ActionClass:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from argosy_core.canonical import canonical_json, sha256_hex
@@ -22,7 +22,8 @@ class FleetServer:
 
     *own* says that what runs is part of this installation. Any other server is off until its `digest` is approved
     outside the vault. An own server with transport ``stdio`` has no *command*: the host starts it from its own
-    interpreter. *env* holds names of variables, never values; *tools* are the classes known beforehand.
+    interpreter. *env* holds names of variables, never values; *tools* are the classes known beforehand. An own server's
+    tools that come and go have theirs in *families*, by the beginning of their names.
     """
 
     name: str
@@ -35,6 +36,7 @@ class FleetServer:
     url: str | None
     env: tuple[str, ...]
     tools: Mapping[str, ActionClass]
+    families: Mapping[str, ActionClass] = field(default_factory=dict[str, ActionClass])
 
     @property
     def digest(self) -> str:
@@ -69,4 +71,13 @@ class Registry:
         """
         named = (candidate for candidate in self.servers if server is None or candidate.name == server)
         found = [(candidate, candidate.tools[tool]) for candidate in named if tool in candidate.tools]
-        return max(found, key=lambda pair: pair[1].rank, default=None)
+        return max(found, key=lambda pair: pair[1].rank, default=None) or self._find_in_family(tool, server)
+
+    def _find_in_family(self, tool: str, server: str | None) -> tuple[FleetServer, ActionClass] | None:
+        """Only our own: what another server calls a tool says nothing of what it does."""
+        for candidate in self.servers:
+            if candidate.own and server in (None, candidate.name):
+                for beginning, action_class in candidate.families.items():
+                    if tool.startswith(beginning):
+                        return candidate, action_class
+        return None

@@ -10,7 +10,13 @@ from typing import Any
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent, SubscriptionBus
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ResourceUpdated,
+    ServerEvent,
+    SubscriptionBus,
+    ToolsListChanged,
+)
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
@@ -23,10 +29,16 @@ MAX_SUBSCRIPTIONS = 1000  # of one client
 class Announcer:
     """Listens to the bell while started and publishes on `bus`, which serves ``subscriptions/listen`` (2026)."""
 
-    def __init__(self, bell: Bell, uris_of: Callable[[str], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        bell: Bell,
+        uris_of: Callable[[str], Sequence[str]],
+        changes_tools: Callable[[str], bool] | None = None,
+    ) -> None:
         self.bus = InMemorySubscriptionBus()
         self._bell = bell
         self._uris_of = uris_of
+        self._changes_tools = changes_tools
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_listening: Callable[[], None] | None = None
         self._tasks = _Tasks()
@@ -44,17 +56,21 @@ class Announcer:
 
     def _heard(self, paths: frozenset[str]) -> None:
         loop = self._loop
-        uris = sorted({uri for path in paths if path for uri in self._uris_of(path)})
-        if loop is None or not uris:
+        events: list[ServerEvent] = [
+            ResourceUpdated(uri=uri) for uri in sorted({u for path in paths if path for u in self._uris_of(path)})
+        ]
+        if self._changes_tools is not None and any(map(self._changes_tools, paths)):
+            events.append(ToolsListChanged())
+        if loop is None or not events:
             return
         try:
-            loop.call_soon_threadsafe(self._publish, uris)
+            loop.call_soon_threadsafe(self._publish, events)
         except RuntimeError:  # the loop closed while we looked
             self._loop = None
 
-    def _publish(self, uris: Sequence[str]) -> None:
-        for uri in uris:
-            self._tasks.start(self.bus.publish(ResourceUpdated(uri=uri)))
+    def _publish(self, events: Sequence[ServerEvent]) -> None:
+        for event in events:
+            self._tasks.start(self.bus.publish(event))
 
 
 class LegacySubscriptions:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 import anyio
+from anyio import to_thread
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
@@ -19,9 +20,13 @@ from mcp.shared.uri_template import UriTemplate
 from mcp_types import (
     INVALID_REQUEST,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
     InputRequiredResult,
+    PromptReference,
     ReadResourceRequestParams,
     ReadResourceResult,
+    ResourceTemplateReference,
 )
 from mcp_types import Tool as MCPTool
 from pydantic import ValidationError
@@ -29,9 +34,13 @@ from pydantic import ValidationError
 from argosy_core import __version__
 from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, PermissionDenied
 from argosy_core.serving.announce import Announcer, LegacySubscriptions
+from argosy_core.serving.completion import Completions
 from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.documents import DocumentServer
+from argosy_core.serving.icons import icon_of
 from argosy_core.serving.identity import TokenVerifier, WhoCalls, identify
 from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
+from argosy_core.serving.schema_cache import fill_schemas
 from argosy_core.serving.shaping import explain_crash, explain_validation, shape_error, shape_result
 from argosy_core.serving.toolbox import ToolBox, ToolEntry, may_call
 from argosy_core.types import ActionClass, Caller, Role
@@ -55,10 +64,11 @@ class Domain(Protocol):
         ...
 
 
-class ArgosyServer(MCPServer[None]):
+class ArgosyServer(DocumentServer):
     """One server of the fleet.
 
-    *background* is entered while at least one client is connected (watching, projections) and left after the last.
+    *background* is called after the last client has left. *changes_tools* says whether a change of the vault's file at
+    a path may change which tools there are; then clients are told to list them anew.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class ArgosyServer(MCPServer[None]):
         title: str,
         instructions: str,
         background: Callable[[], Any] | None = None,
+        changes_tools: Callable[[str], bool] | None = None,
     ) -> None:
         self.short_name = name
         # Work that the host's background process does for this server, until the event is set.
@@ -80,17 +91,19 @@ class ArgosyServer(MCPServer[None]):
         self._verifier = TokenVerifier(config.host_key, config.clock)
         self._launched = Caller(agent=config.agent, role=config.role, source="flag")
         self._background = background
-        self._announcer = Announcer(config.store.bell, domain.uris_of)
+        self._announcer = Announcer(config.store.bell, domain.uris_of, changes_tools)
+        self.completions = Completions()
         self._users = 0
         self._users_guard = threading.Lock()
         self._add_own_tools(tools)
         self.entries = tools.entries
+        self._has_schemas = False
         super().__init__(
             name,
             title=title,
             instructions=instructions,
             version=__version__,
-            tools=[entry.tool for entry in tools.entries.values()],
+            icons=[icon_of(name)],
             log_level=config.log_level,
             lifespan=_lifespan,
             subscriptions=self._announcer.bus,
@@ -98,9 +111,16 @@ class ArgosyServer(MCPServer[None]):
         )
         # The SDK has no public way to its lower layer, where the 2025 subscriptions are registered.
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
+        self._lowlevel_server.get_tool_input_schema = self.input_schema_of
         self._add_status_resource()
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
 
     # Who calls
+
+    @property
+    def lister(self) -> Caller:
+        """Who asked for the list that is being made; outside of one, who the server was started for."""
+        return _lister.get() or self._launched
 
     def caller_of(self, ctx: Context[Any, Any] | None) -> Caller:
         """The caller of the request behind *ctx*. Raises Unauthenticated for a bad token."""
@@ -115,8 +135,16 @@ class ArgosyServer(MCPServer[None]):
 
         Raises ResourceNotFoundError or ResourceError, as the SDK wants it.
         """
+
+        async def read_own(caller: Caller) -> str:
+            return await read(need_agent(caller), *arguments)
+
+        return await self.document_of(read_own)
+
+    async def document_of(self, read: Callable[..., Awaitable[str]], *arguments: str) -> str:
+        """The same for what needs no agent: *read* is called with the launched caller and *arguments*."""
         try:
-            return await read(need_agent(self._launched), *arguments)
+            return await read(self._launched, *arguments)
         except NotFound as error:
             raise ResourceNotFoundError(str(error)) from error
         except ArgosyError as error:
@@ -152,6 +180,17 @@ class ArgosyServer(MCPServer[None]):
         finally:
             _lister.reset(token)
 
+    async def owns_tool(self, name: str) -> bool:
+        """Whether *name* is one of this server's tools; overridden by servers whose tools come and go."""
+        return name in self.entries
+
+    async def complete(self, ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        """The answer to ``completion/complete``, of this server or of one in front of it."""
+        # Who asks counts, and not who started the server: names are no less somebody's own than what they name.
+        caller, place = self._lister_of(ctx.meta), place_of(params.ref)
+        found = await self.completions.complete(caller, place, params.argument.name, params.argument.value)
+        return CompleteResult(completion=found)
+
     async def owns_resource(self, uri: str) -> bool:
         """Whether *uri* is one of this server's resources, static or by template."""
         if any(str(resource.uri) == uri for resource in await self.list_resources()):
@@ -166,9 +205,15 @@ class ArgosyServer(MCPServer[None]):
         return await self._handle_read_resource(ctx, params)
 
     async def list_tools(self) -> list[MCPTool]:
-        caller = _lister.get() or self._launched
-        shown = {entry.tool.name for entry in self.entries_for(caller.role)}
-        return [tool for tool in await super().list_tools() if tool.name in shown]
+        if not self._has_schemas:
+            await to_thread.run_sync(fill_schemas, self.short_name, list(self.entries.values()))
+            self._has_schemas = True
+        return [entry.definition for entry in self.entries_for(self.lister.role)]
+
+    def input_schema_of(self, name: str) -> dict[str, Any] | None:
+        """What the tool *name* takes, None when there is none; for those who check headers against it."""
+        entry = self.entries.get(name)
+        return None if entry is None else entry.schemas.input
 
     def entries_for(self, role: Role) -> list[ToolEntry]:
         """The tools that *role* is shown: all it may call, cut to the default profile for agents."""
@@ -239,7 +284,7 @@ class ArgosyServer(MCPServer[None]):
         return Health(
             server=self.short_name,
             version=__version__,
-            store="files",
+            store=self.config.store.address.kind,
             agent=caller.agent,
             role=caller.role.value,
             healthy=not problems,
@@ -297,6 +342,11 @@ async def _lifespan(server: MCPServer[None]) -> AsyncGenerator[None]:
     assert isinstance(server, ArgosyServer)
     async with server.running():
         yield
+
+
+def place_of(ref: PromptReference | ResourceTemplateReference) -> str:
+    """What `Completions` knows a reference by."""
+    return ref.name if isinstance(ref, PromptReference) else str(ref.uri)
 
 
 def need_agent(caller: Caller) -> str:

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from argosy_core.storage.address import Address
 from argosy_core.storage.item import (
     ENDED_STATES,
     ITEM_STATES,
@@ -23,13 +24,15 @@ from argosy_core.storage.item import (
     Lease,
     NewItem,
 )
-from argosy_core.vault import ABSENT, ANY, Content, Expect, FileInfo
+from argosy_core.storage.items import Items
+from argosy_core.vault import ABSENT, ANY, STATE_FOLDER, Content, Expect, FileInfo
 
 __all__ = [
     "ABSENT",
     "ANY",
     "ENDED_STATES",
     "ITEM_STATES",
+    "LEFT_OUT",
     "PIECE_BYTES",
     "WAITING_STATES",
     "Archive",
@@ -59,6 +62,7 @@ __all__ = [
 
 
 T = TypeVar("T")
+LEFT_OUT = frozenset({STATE_FOLDER, ".git"})  # of an archive: what is rebuilt, and what another program keeps
 PIECE_BYTES = 8 * 1024 * 1024  # about as much of a stream is read at once
 
 
@@ -170,11 +174,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """*entries* were checked; *unchained* lines were written by a system that keeps no chain."""
+    """*entries* were checked; *unchained* lines were written by a system that keeps no chain.
+
+    *notes* name anchors that cannot be read, with their lines (they were not believed), and unfinished redactions.
+    """
 
     entries: int
     unchained: int
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -240,7 +248,17 @@ class Chain(Protocol):
         ...
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
-        """Check every entry of *stream*, or of all."""
+        """Check every entry of *stream*, or of all, and compare with the anchors (`chain_anchors`) known of it."""
+        ...
+
+    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
+        """Take text and salt of one entry away for good, durably; its digest stays, so the chain still holds.
+
+        `verify` calls the entry altered unless a later chained event of kind ``redaction`` names it (``writer_of``,
+        ``seq_of``): that event is appended first. Doing it again changes nothing. Its key is forgotten.
+        Returns the entry as it is then. Raises NotFound, Corrupted (the entry is not sound, so nothing proves what
+        would be taken away), InvalidArgument for an entry of kind ``redaction`` or ``anchor``.
+        """
         ...
 
 
@@ -264,104 +282,6 @@ class Leases(Protocol):
 
     async def current(self, name: str) -> Lease | None:
         """Who holds *name* now; None when nobody does."""
-        ...
-
-
-class Items(Protocol):
-    """A durable work queue: each item completes once, or ends dead, cancelled or expired with its reason.
-
-    A change is durable when the call returns. A lease that ended gives its item back, or ends it dead when its attempts
-    are used up; that and the end of expired items is put right by every call that looks at a whole queue or reads an
-    item, and by `settle`. Until then the holder of the newest token may still complete: clocks decide when to try,
-    generations who wins.
-    """
-
-    async def enqueue(self, new: NewItem) -> tuple[Item, bool]:
-        """Add an item; with a key used before in the queue, the earlier item and True, also when it has ended.
-
-        Raises Conflict (the key was used for another payload), TooLarge (payload above 256 KiB), InvalidArgument.
-        """
-        ...
-
-    async def claim(
-        self, queue: str, worker: str, lease_seconds: float, count: int = 1, profile: Mapping[str, Any] | None = None
-    ) -> Sequence[Item]:
-        """Take up to *count* items that are due and fit *profile*, highest priority first, then oldest."""
-        ...
-
-    async def renew(self, item: str, token: str, lease_seconds: float) -> Item:
-        """Move the end of a claim. Raises Conflict for the token of an older claim, NotFound."""
-        ...
-
-    async def complete(self, item: str, token: str, result: Mapping[str, Any]) -> Item:
-        """End an item as done. Raises Conflict for the token of an older claim, TooLarge, NotFound.
-
-        Completing again with the same token and result gives the item as it is.
-        """
-        ...
-
-    async def fail(self, item: str, token: str, error: str, retry_in_seconds: float | None = None) -> Item:
-        """Give an item back for another attempt after a pause, or end it dead when none is left."""
-        ...
-
-    async def release(self, item: str, token: str, hold: str | None = None) -> Item:
-        """Give an item back without counting the attempt; with *hold* it waits under that reason."""
-        ...
-
-    async def cancel(self, item: str, reason: str = "cancelled") -> Item:
-        """End an item that nobody works on. Raises Conflict when somebody does or it has ended otherwise."""
-        ...
-
-    async def prioritize(self, item: str, priority: int) -> Item:
-        """Change the priority of an item that waits. Raises Conflict when it is leased or has ended."""
-        ...
-
-    async def retry(self, item: str) -> Item:
-        """Make a dead item ready with all its attempts; a held or failed one is ready at once. Raises Conflict."""
-        ...
-
-    async def drain(self, queue: str, reason: str, count: int = 500) -> Sequence[Item]:
-        """Cancel up to *count* items of *queue* that nobody works on, and return them; call again until none comes."""
-        ...
-
-    async def settle(self, queue: str | None = None) -> Sequence[Item]:
-        """Put right what time did and return what changed: leases that ended, items that expired."""
-        ...
-
-    def settled(self) -> Sequence[Item]:
-        """What this handle's calls put right by the way since this was last asked: each change is told once."""
-        ...
-
-    async def get(self, item: str) -> Item:
-        """One item. Raises NotFound, Corrupted."""
-        ...
-
-    async def explain(self, item: str) -> tuple[Item, Sequence[Hold]]:
-        """The item and every reason why it is not running; none when the next claim takes it."""
-        ...
-
-    async def list(
-        self,
-        queue: str | None = None,
-        state: ItemState | None = None,
-        *,
-        creator: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> tuple[Sequence[Item], str | None]:
-        """A page of items, newest first, and the cursor of the next. One that cannot be read has its *problem* set."""
-        ...
-
-    async def problems(self, queue: str | None = None) -> Sequence[Item]:
-        """Items that cannot be read, each with its *problem*; this looks at everything that is stored."""
-        ...
-
-    async def counts(self, queue: str | None = None, creator: str | None = None) -> Mapping[ItemState, int]:
-        """How many items are in each state."""
-        ...
-
-    async def queues(self) -> Sequence[str]:
-        """Names of the queues, sorted."""
         ...
 
 
@@ -422,6 +342,11 @@ class Store(Protocol):
     def bell(self) -> Bell: ...
     @property
     def archive(self) -> Archive: ...
+
+    @property
+    def address(self) -> Address:
+        """What `open_store` takes to open this store in another process."""
+        ...
 
     @property
     def root(self) -> Path:
