@@ -204,7 +204,10 @@ def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParamet
     if not server.command:  # one of ours in a process of its own
         if config.host_key is not None:
             env[HOST_KEY_VARIABLE] = base64.b64encode(config.host_key).decode()
+        # Where a URL holds no password, a database's client finds it here, or in a file of the user's.
+        env |= {name: os.environ[name] for name in ("PGPASSWORD", "PGPASSFILE") if name in os.environ}
         agent = ["--agent", config.agent] if config.agent else []
+        env |= config.store.address.as_environment()
         vault = str(config.store.root)
         # -P: a client's working folder must not put modules in front of ours.
         arguments = ["-P", "-m", "argosy_host", "serve", server.name, "--vault", vault, *agent]

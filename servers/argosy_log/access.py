@@ -5,7 +5,7 @@ from __future__ import annotations
 from argosy_core.errors import NotFound, PermissionDenied
 from argosy_core.serving.server import need_agent
 from argosy_core.storage.base import Store
-from argosy_core.storage.files.chain import FLEET
+from argosy_core.storage.day_chain import FLEET
 from argosy_core.types import Caller, Role
 from argosy_log.events import Scope
 

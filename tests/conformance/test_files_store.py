@@ -8,38 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from promise_suites import FOLDER_SUITES, SUITES, WHOLE_STORE, every
 
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.ids import SystemIds
 from argosy_core.storage.files.store import FileStore
-from argosy_core.testing.conformance import (
-    STREAMS,
-    archive,
-    bell,
-    chain,
-    chain_reading,
-    documents,
-    item_ends,
-    item_holds,
-    items,
-    leases,
-)
+from argosy_core.testing.conformance import STREAMS
 from argosy_core.vault import Vault
 
 pytestmark = pytest.mark.anyio
-SUITES: dict[str, Sequence[Callable[[Any], Awaitable[None]]]] = {
-    "documents": documents.CHECKS,
-    "chain": (*chain.CHECKS, *chain_reading.CHECKS, *chain.TAMPER_CHECKS, *chain.FILE_CHECKS),
-    "leases": leases.CHECKS,
-    "items": (*items.CHECKS, *item_ends.CHECKS, *item_holds.CHECKS, *item_holds.FILE_CHECKS),
-    "archive": archive.CHECKS,
-    "bell": (*bell.CHECKS, *bell.FILE_CHECKS),
-}
-EVERY = [
-    pytest.param(suite, check, id=f"{suite}-{check.__name__.removeprefix('check_')}")
-    for suite, checks in SUITES.items()
-    for check in checks
-]
 
 
 class FileLines:
@@ -76,7 +53,7 @@ class Opened:
         # The vault's own clock is the machine's: locks are waited for by it.
         store = FileStore(Vault(self.root), clock or SystemClock(), SystemIds())
         try:
-            yield store if self._part in ("bell", "archive") else getattr(store, self._part)
+            yield store if self._part in WHOLE_STORE else getattr(store, self._part)
         finally:
             store.close()
 
@@ -85,13 +62,13 @@ class Opened:
         yield FileLines(self.root)
 
 
-@pytest.mark.parametrize(("suite", "check"), EVERY)
+@pytest.mark.parametrize(("suite", "check"), every(SUITES, FOLDER_SUITES))
 async def test_the_files_store(suite: str, check: Callable[[Any], Awaitable[None]], tmp_path: Path) -> None:
     await check(Opened(tmp_path, suite))
 
 
 def test_every_check_says_its_promise_in_one_sentence() -> None:
-    for suite, checks in SUITES.items():
+    for suite, checks in [*SUITES.items(), *FOLDER_SUITES.items()]:
         modules = {check.__module__ for check in checks}
         names = {check.__name__ for check in checks}
         assert len(names) == len(checks)

@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from argosy_core.clock import SystemClock
-from argosy_core.ids import SystemIds
-from argosy_core.storage.files.store import FileStore
-from argosy_core.vault import Vault
+from argosy_core.storage.base import Store
+from argosy_core.storage.opening import open_store
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -25,20 +23,19 @@ SOURCES = os.pathsep.join(str(Path(__file__).resolve().parents[2] / part) for pa
 PROCESSES = 4
 APPENDS = 40
 STEPS = 15
-KILLS = 15
+PROCESSES_ON_A_SERVER = 8
+KILLS = {"files": 15, "sqlite": 6}  # as many moments as the time that they may take holds
+KILLS_ON_A_SERVER = 4  # a client that dies leaves less behind
 LINES = 400  # of a document: enough for several writes of the kernel
 
 COMMON = """
 import json, sys
 import anyio
-from argosy_core.clock import SystemClock
 from argosy_core.errors import Conflict
-from argosy_core.ids import SystemIds
-from argosy_core.storage.files.store import FileStore
-from argosy_core.vault import Vault
+from argosy_core.storage.opening import open_store
 
-root, name, start = sys.argv[1], sys.argv[2], int(sys.argv[3])
-store = FileStore(Vault(root), SystemClock(), SystemIds())
+root, address, name, start = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+store = open_store(root, address)
 def say(**fields):
     print(json.dumps(fields), flush=True)
 say(ready=True)
@@ -126,49 +123,55 @@ def said(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.stdout if line.endswith("\n")]
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "harbor").mkdir()
-    return tmp_path
+@pytest.fixture(params=["files", "sqlite:///fleet.sqlite", "postgres"], ids=["files", "sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """The vault and the address of its store, in which there is the agent harbor."""
+    is_server = request.param == "postgres"
+    address = request.getfixturevalue("postgres").url() if is_server else request.param
+    store = open_store(tmp_path, address, create=True)
+    store.files.replace("harbor/count.md", b"0")
+    store.close()
+    return str(tmp_path), address
 
 
-def open_store(root: Path) -> FileStore:
-    return FileStore(Vault(root), SystemClock(), SystemIds())
+def is_on_server(place: tuple[str, str]) -> bool:
+    return place[1].startswith("postgresql:")
 
 
-async def test_processes_that_write_at_once_lose_nothing(root: Path) -> None:
-    (root / "harbor/count.md").write_text("0")
+async def test_processes_that_write_at_once_lose_nothing(place: tuple[str, str]) -> None:
+    count = PROCESSES_ON_A_SERVER if is_on_server(place) else PROCESSES
     with ExitStack() as stack:
-        children = [stack.enter_context(child(AT_ONCE, str(root), f"p{n}", "0")) for n in range(PROCESSES)]
+        children = [stack.enter_context(child(AT_ONCE, *place, f"p{n}", "0")) for n in range(count)]
         for process in children:
             go(process)
         told = [line for process in children for line in said(process)]
-        assert [process.wait(30) for process in children] == [0] * PROCESSES
+        assert [process.wait(30) for process in children] == [0] * count
 
-    store = open_store(root)
+    store = open_store(*place)
     lines = [line async for line in store.chain.scan("harbor")]
     report = await store.chain.verify("harbor")
+    counted = store.files.read("harbor/count.md").data
     store.close()
     entries = {line["seq"]: line for line in lines if line["writer"] == "w"}
     assert sorted((t["seq"], t["hash"]) for t in told if "seq" in t) == [(s, e["hash"]) for s, e in entries.items()]
     assert sorted((e["by"], e["task"], e["n"]) for e in entries.values()) == [
-        (f"p{p}", task, n) for p in range(PROCESSES) for task in (1, 2) for n in range(APPENDS)
+        (f"p{p}", task, n) for p in range(count) for task in (1, 2) for n in range(APPENDS)
     ]
     assert {(t["key"], t["hash"]) for t in told if "key" in t} == {
         (int(line["key"][1:]), line["hash"]) for line in lines if line["writer"] == "shared"
     }
     assert report.findings == ()
-    assert report.entries == PROCESSES * 2 * APPENDS + STEPS
-    assert (root / "harbor/count.md").read_text() == str(PROCESSES * STEPS)
+    assert report.entries == count * 2 * APPENDS + STEPS
+    assert counted.decode() == str(count * STEPS)
 
 
-async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(root: Path) -> None:
-    chance = random.Random(20261120)
+async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(place: tuple[str, str]) -> None:
+    chance, kills = random.Random(20261120), KILLS.get(place[1].partition(":")[0], KILLS_ON_A_SERVER)
     done = {"ada": 0, "bob": 0}
     acknowledged: dict[tuple[str, int], dict[str, Any]] = {}
-    for _ in range(KILLS):
+    for _ in range(kills):
         with ExitStack() as stack:
-            children = {name: stack.enter_context(child(FOR_EVER, str(root), name, str(done[name]))) for name in done}
+            children = {name: stack.enter_context(child(FOR_EVER, *place, name, str(done[name]))) for name in done}
             for process in children.values():
                 go(process)
             for name, process in sorted(children.items(), key=lambda _: chance.random()):
@@ -178,9 +181,11 @@ async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(root:
                 for line in (*lines, *said(process)):
                     acknowledged[name, line["n"]] = line
                     done[name] = line["n"]
-        check_documents(root, done)
+        store = open_store(*place)
+        await check_documents(store, done)
+        store.close()
 
-    store = open_store(root)
+    store = open_store(*place)
     await store.chain.append("harbor", "after", {})
     kept = {(line["writer"], line["n"]): line async for line in store.chain.scan("harbor") if "n" in line}
     report = await store.chain.verify("harbor")
@@ -191,7 +196,7 @@ async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(root:
         assert [n for writer, n in kept if writer == name] == seqs
         assert number <= len(seqs) <= number + 1
     store.close()
-    assert len(acknowledged) >= 2 * KILLS
+    assert len(acknowledged) >= 2 * kills
     assert {place: line["hash"] for place, line in acknowledged.items()}.items() <= {
         place: line["hash"] for place, line in kept.items()
     }.items()
@@ -199,13 +204,13 @@ async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(root:
     assert report.entries == len(kept) + 1
 
 
-def check_documents(root: Path, done: dict[str, int]) -> None:
+async def check_documents(store: Store, done: dict[str, int]) -> None:
     """Every document is whole, and holds what was acknowledged last or what came after."""
     for name, number in done.items():
-        first, _, rest = (root / f"harbor/{name}.md").read_text().partition("\n")
+        first, _, rest = (await store.documents.read(f"harbor/{name}.md")).data.decode().partition("\n")
         assert rest == f"{first}\n" * (LINES - 1)
         assert int(first.removeprefix(f"{name} ")) >= number
-    both = (root / "harbor/both.md").read_text().splitlines()
-    assert both == both[:1] * LINES
-    versions = [path.read_text().splitlines() for path in (root / "harbor/.versions").glob("*/[!.]*")]
-    assert all(version == version[:1] * LINES for version in versions)
+    kept = [info.path for name in done for info in await store.documents.versions(f"harbor/{name}.md")]
+    for path in ("harbor/both.md", *kept):
+        lines = (await store.documents.read(path)).data.decode().splitlines()
+        assert lines == lines[:1] * LINES

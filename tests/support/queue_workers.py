@@ -1,6 +1,6 @@
 """Worker processes on one queue, killed at random; what each was acknowledged, and what the store says at the end.
 
-As a program: ``python queue_workers.py VAULT NAME SEED`` works until everything in the queue has ended.
+As a program: ``python queue_workers.py VAULT STORE NAME SEED`` works until everything in the queue has ended.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Conflict
-from argosy_core.serving.config import open_store
 from argosy_core.storage.base import ENDED_STATES, Items, NewItem
+from argosy_core.storage.opening import open_store
 from argosy_core.testing.history import End, Op, Recorder, ends_of, line_of, read_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,9 +36,9 @@ def recorder(items: Items, folder: Path, name: str) -> Recorder:
     return Recorder(items, time.monotonic, time.time, keep)
 
 
-async def work(vault: Path, name: str, seed: int) -> None:
+async def work(vault: Path, address: str, name: str, seed: int) -> None:
     """Claim, and complete, fail or release at random, until everything has ended."""
-    store, chance = open_store(vault), random.Random(seed)
+    store, chance = open_store(vault, address), random.Random(seed)
     records = recorder(store.items, vault.parent, name)
     while True:
         found = await records.claim(QUEUE, name, LEASE_SECONDS, chance.randint(1, 3))
@@ -60,9 +60,9 @@ async def work(vault: Path, name: str, seed: int) -> None:
     store.close()
 
 
-async def fill(vault: Path, count: int) -> None:
+async def fill(vault: Path, address: str, count: int) -> None:
     """Put *count* items into the queue: some with few attempts, some that exclude each other."""
-    store = open_store(vault)
+    store = open_store(vault, address, create=True)
     records = recorder(store.items, vault.parent, "filler")
     for number in range(count):
         attempts = 1 if number % 20 == 0 else 100
@@ -72,16 +72,16 @@ async def fill(vault: Path, count: int) -> None:
     store.close()
 
 
-def start(vault: Path, name: str, seed: int) -> subprocess.Popen[bytes]:
+def start(vault: Path, address: str, name: str, seed: int) -> subprocess.Popen[bytes]:
     sources = os.pathsep.join(str(ROOT / part) for part in ("servers", "shared", "host"))
     return subprocess.Popen(
-        [sys.executable, "-P", __file__, str(vault), name, str(seed)],
+        [sys.executable, "-P", __file__, str(vault), address, name, str(seed)],
         env={**os.environ, "PYTHONPATH": sources},
         stdout=subprocess.PIPE,
     )
 
 
-def run_and_kill(vault: Path, workers: int, kills: int, seed: int, bound_seconds: float) -> int:
+def run_and_kill(vault: Path, address: str, workers: int, kills: int, seed: int, bound_seconds: float) -> int:
     """Run *workers* until everything has ended, kill one again and again and start another; the number of kills."""
     chance, killed, started = random.Random(seed), 0, 0
     left: dict[subprocess.Popen[bytes], int] = {}
@@ -91,7 +91,7 @@ def run_and_kill(vault: Path, workers: int, kills: int, seed: int, bound_seconds
         def add() -> None:
             nonlocal started
             started += 1
-            worker = start(vault, f"worker{started}", seed + started)
+            worker = start(vault, address, f"worker{started}", seed + started)
             assert worker.stdout is not None
             left[worker] = chance.randint(*KILLED_AFTER)
             ready.register(worker.stdout, selectors.EVENT_READ, worker)
@@ -126,14 +126,14 @@ def run_and_kill(vault: Path, workers: int, kills: int, seed: int, bound_seconds
     return killed
 
 
-async def history_of(vault: Path) -> tuple[list[Op], list[End]]:
+async def history_of(vault: Path, address: str) -> tuple[list[Op], list[End]]:
     """All that was acknowledged to anybody, and the store's last word."""
     ops = [op for file in sorted(vault.parent.glob("*.jsonl")) for op in read_lines(file.read_text())]
-    store = open_store(vault)
+    store = open_store(vault, address)
     ends = await ends_of(store.items, QUEUE)
     store.close()
     return ops, ends
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(work(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from argosy_core.clock import Clock, SystemClock
-from argosy_core.errors import InvalidArgument
 from argosy_core.ids import Ids, SystemIds
 from argosy_core.storage.base import Store
-from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.opening import open_store
 from argosy_core.types import Role
-from argosy_core.vault import Vault
 
+__all__ = ["Profile", "ServerConfig", "open_store"]
 Profile = Literal["default", "full"]
 
 
@@ -32,14 +30,3 @@ class ServerConfig:
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids = field(default_factory=SystemIds)
-
-
-def open_store(vault: Path | str, store: str = "files", *, clock: Clock | None = None, ids: Ids | None = None) -> Store:
-    """The store that *store* names, for the vault at *vault*.
-
-    Raises NotFound when the vault is not there, InvalidArgument for a store this version does not have.
-    """
-    if store != "files":
-        raise InvalidArgument(f"unknown store {store.split(':')[0]!r}", hint="this version has: files")
-    clock, ids = clock or SystemClock(), ids or SystemIds()
-    return FileStore(Vault(vault, clock=clock, ids=ids), clock, ids)

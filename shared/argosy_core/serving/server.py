@@ -20,9 +20,8 @@ from mcp.shared.uri_template import UriTemplate
 from mcp_types import (
     INVALID_REQUEST,
     CallToolResult,
-    Completion,
-    CompletionArgument,
-    CompletionContext,
+    CompleteRequestParams,
+    CompleteResult,
     InputRequiredResult,
     PromptReference,
     ReadResourceRequestParams,
@@ -114,7 +113,7 @@ class ArgosyServer(DocumentServer):
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
         self._lowlevel_server.get_tool_input_schema = self.input_schema_of
         self._add_status_resource()
-        self.completion()(self.complete)  # type: ignore[no-untyped-call]
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
 
     # Who calls
 
@@ -185,14 +184,12 @@ class ArgosyServer(DocumentServer):
         """Whether *name* is one of this server's tools; overridden by servers whose tools come and go."""
         return name in self.entries
 
-    async def complete(
-        self,
-        ref: PromptReference | ResourceTemplateReference,
-        argument: CompletionArgument,
-        context: CompletionContext | None = None,
-    ) -> Completion:
+    async def complete(self, ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
         """The answer to ``completion/complete``, of this server or of one in front of it."""
-        return await self.completions.complete(self._launched, place_of(ref), argument.name, argument.value)
+        # Who asks counts, and not who started the server: names are no less somebody's own than what they name.
+        caller, place = self._lister_of(ctx.meta), place_of(params.ref)
+        found = await self.completions.complete(caller, place, params.argument.name, params.argument.value)
+        return CompleteResult(completion=found)
 
     async def owns_resource(self, uri: str) -> bool:
         """Whether *uri* is one of this server's resources, static or by template."""
@@ -287,7 +284,7 @@ class ArgosyServer(DocumentServer):
         return Health(
             server=self.short_name,
             version=__version__,
-            store=self.config.store.kind,
+            store=self.config.store.address.kind,
             agent=caller.agent,
             role=caller.role.value,
             healthy=not problems,

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from anyio import to_thread
 
-from argosy_core.storage.base import ABSENT
-from argosy_core.vault import STATE_FOLDER, Vault
-
-LEFT_OUT = frozenset({STATE_FOLDER, ".git"})  # what is rebuilt, and what another program keeps
+from argosy_core.storage.base import ABSENT, LEFT_OUT
+from argosy_core.vault import Vault
 
 
 class FileArchive:

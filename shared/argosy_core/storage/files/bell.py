@@ -2,79 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+
+from argosy_core.storage.listening_bell import ANYTHING, ListeningBell
 
 IGNORED = frozenset({".argosy", ".git", ".obsidian", ".versions"})
 FILE_SUFFIXES = (".md", ".jsonl", ".json", ".yaml", ".yml", ".txt")
 MAX_NAMED = 1000  # changes beyond that are one: anything
 START_AFTER_SECONDS = 0.3
-ANYTHING = frozenset({""})
-Heard = Callable[[frozenset[str]], None]
-logger = logging.getLogger(__name__)
 
 
-class FileBell:
-    """`Bell` over a folder. Watching starts with `start` and ends with `stop`; without it only `ring` is heard."""
+class FileBell(ListeningBell):
+    """`Bell` over a folder."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self._root = root
-        self._listeners: dict[object, tuple[str, Heard]] = {}
-        self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._armed = False
 
-    @property
-    def watching(self) -> bool:
-        return self._armed
-
-    def ring(self, *paths: str) -> None:
-        self._tell(frozenset(paths))
-
-    def listen(self, prefix: str, heard: Heard) -> Callable[[], None]:
-        token = object()
-        with self._guard:
-            self._listeners[token] = (prefix, heard)
-
-        def stop() -> None:
-            with self._guard:
-                self._listeners.pop(token, None)
-
-        return stop
-
-    def start(self) -> None:
-        """Watch the folder in a thread until `stop`."""
-        with self._guard:
-            if self._thread is not None:
-                return
-            self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._watch, name="argosy-bell", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End watching; waits for the thread at most two seconds."""
-        with self._guard:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._stop.set()
-            thread.join(timeout=2.0)
-
-    def _watch(self) -> None:
+    def _watch_on(self) -> None:
         # The first question should not wait for the import; what changes meanwhile is caught by the first ring.
         if self._stop.wait(START_AFTER_SECONDS):
             return
-        try:
-            self._watch_on()
-        except Exception:  # no more watches to be had, the vault is gone: who reads looks for itself
-            logger.warning("the vault is not watched; edits by others are noticed when they are read", exc_info=True)
-        finally:
-            self._armed = False
-
-    def _watch_on(self) -> None:
         from watchfiles import Change, watch
 
         changes = watch(
@@ -90,9 +40,7 @@ class FileBell:
         )
         for batch in changes:
             if not self._armed:
-                # The first round shows that watching has begun; nobody knows what changed before it.
-                self._armed = True
-                self._tell(ANYTHING)
+                self._arm()  # the first round shows that watching has begun
             made = {path for change, path in batch if change == Change.added}
             gone = {path for change, path in batch if change == Change.deleted}
             changed = self._relative({*made, *gone, *(path for _, path in batch)})
@@ -113,21 +61,6 @@ class FileBell:
                 if len(found) > MAX_NAMED:
                     return ANYTHING
         return self._relative(found)
-
-    def _tell(self, changed: frozenset[str]) -> None:
-        with self._guard:
-            listeners = list(self._listeners.values())
-        for prefix, heard in listeners:
-            mine = frozenset(path for path in changed if _concerns(path, prefix))
-            try:
-                if mine:
-                    heard(mine)
-            except Exception:  # the others are to hear too
-                logger.exception("a listener failed")
-
-
-def _concerns(path: str, prefix: str) -> bool:
-    return not path or path.startswith(prefix) or prefix.startswith(f"{path}/")
 
 
 def _beyond(gone: Iterable[str]) -> frozenset[str]:

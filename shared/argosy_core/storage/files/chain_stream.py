@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from argosy_core.canonical import NO_PREVIOUS, canonical_json
-from argosy_core.clock import Clock, rfc3339
-from argosy_core.errors import ArgosyError, Conflict, NotFound
+from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError, NotFound
 from argosy_core.held_file import HeldFile
 from argosy_core.ids import Ids
 from argosy_core.storage.base import Entry, FileInfo
+from argosy_core.storage.chain_appends import Append, AppendBatch, entry_of_line
 from argosy_core.storage.chain_days import day_files, day_path, log_folder
-from argosy_core.storage.chain_lines import can_be_followed, entry_of, make_entry, parse_line
-from argosy_core.storage.files.chain_state import CacheLost, ChainCache, StreamState
+from argosy_core.storage.chain_lines import can_be_followed, is_torn_write, parse_line
+from argosy_core.storage.chain_redaction import StoredLine, find_entry, no_entry, redact_line
+from argosy_core.storage.files.chain_state import TAIL_BYTES, CacheLost, ChainCache, StreamState
 from argosy_core.vault import Vault
 
 T = TypeVar("T")
 SAVE_EVERY = 256  # entries between two savings of the cache
-SALT_BYTES = 16
 PIECE_BYTES = 8 * 1024 * 1024
+MAX_WRITE_BYTES = 64 * 1024 * 1024  # no group commit comes near it
 
 
-@dataclass(slots=True)
-class Append:
-    """One append and, once it was tried, its outcome."""
+class _Known:
+    """What was learned of a stream, for a batch of appends."""
 
-    writer: str
-    event: Mapping[str, Any]
-    key: str | None
-    expect_seq: int | None
-    outcome: Entry | ArgosyError | None = None
+    def __init__(self, state: StreamState, find: Callable[[StreamState, str, str], Entry | None]) -> None:
+        self._state = state
+        self._find = find
 
+    def head(self, writer: str) -> tuple[int, str]:
+        return self._state.heads.get(writer, (0, ""))
 
-@dataclass(slots=True)
-class _Batch:
-    """What a group of appends comes to before it is written."""
-
-    moment: datetime
-    heads: dict[str, tuple[int, str]]
-    made: list[tuple[Append, Entry]]
-    lines: list[bytes]
-    keys: dict[tuple[str, str], str]
+    def entry_of_key(self, writer: str, key: str) -> Entry | None:
+        return self._find(self._state, writer, key)
 
 
 class StreamLog:
@@ -62,6 +54,7 @@ class StreamLog:
         self._hold = hold
         self._state: StreamState | None = None
         self._held: HeldFile | None = None
+        self._unsynced: tuple[str, int, bytes] | None = None  # file, offset and bytes of an append that failed
         self._folders: tuple[int, ...] | None = None  # when files were last made in the log's folders
 
     def append(self, appends: Sequence[Append]) -> None:
@@ -86,6 +79,33 @@ class StreamLog:
             if state is not None and (state.unsaved or state.fresh_keys):
                 self._cache.save(self._stream, state)
 
+    def redact(self, writer: str, seq: int) -> Entry:
+        """As `Chain.redact`. What others learned of the newest file does not hold then: they read the stream anew."""
+        with self._vault.lock(log_folder(self._stream)):
+            state = self._catch_up()
+            for info in reversed(day_files(self._vault, self._stream)):
+                data = self._vault.read_from(info.path, 0)
+                found = find_entry(self._stream, writer, seq, data)
+                if found is not None:
+                    return self._redact(state, info.path, data, found)
+        raise no_entry(self._stream, writer, seq)
+
+    def _redact(self, state: StreamState, path: str, data: bytes, found: StoredLine) -> Entry:
+        entry, line = redact_line(found.fields)
+        if line is not None:
+            data = data[: found.start] + line + data[found.stop :]
+            self._held = None
+            self._vault.replace(path, data, max_bytes=sys.maxsize)
+            if path == state.file:
+                state.tail, state.offset = data[-TAIL_BYTES:], len(data)
+        key = found.fields.get("key")
+        if isinstance(key, str):
+            state.fresh_keys.pop((entry.writer, key), None)
+            self._cache.forget_key(self._stream, entry.writer, key)
+        self._cache.save(self._stream, state)
+        self._state = None
+        return entry
+
     def _settled(self, work: Callable[[StreamState], T]) -> T:
         try:
             return work(self._catch_up())
@@ -95,70 +115,51 @@ class StreamLog:
     # Appending
 
     def _append(self, state: StreamState, appends: Sequence[Append]) -> None:
-        batch = _Batch(self._clock.now(), dict(state.heads), [], [], {})
+        batch = AppendBatch(self._stream, self._clock.now(), self._ids, _Known(state, self._entry_of_key))
         for append in appends:
             try:
-                append.outcome = self._entry_of_repeat(state, batch, append)
-                if append.outcome is None:
-                    self._add(batch, append)
+                batch.add(append)
             except CacheLost:
                 raise
             except ArgosyError as exc:
-                append.outcome = exc
+                append.fail(exc)
         if batch.made:
             self._write(state, batch)
-        for append, entry in batch.made:
-            append.outcome = entry
+        batch.finish()
 
-    def _add(self, batch: _Batch, append: Append) -> None:
-        seq, last = batch.heads.get(append.writer, (0, ""))
-        if append.expect_seq is not None and append.expect_seq != seq + 1:
-            raise Conflict(
-                f"the next entry of {append.writer} in {self._stream} is {seq + 1}, not {append.expect_seq}",
-                hint="read the head again",
-                seq=seq,
-            )
-        prev = bytes.fromhex(last) if last else NO_PREVIOUS
-        ts, salt = rfc3339(batch.moment), self._ids.random(SALT_BYTES)
-        entry, line = make_entry(self._stream, append.writer, seq + 1, prev, ts, append.event, salt)
-        batch.heads[append.writer] = (entry.seq, entry.hash)
-        batch.made.append((append, entry))
-        batch.lines.append(line)
-        if append.key is not None:
-            batch.keys[append.writer, append.key] = line.decode()
-
-    def _write(self, state: StreamState, batch: _Batch) -> None:
+    def _write(self, state: StreamState, batch: AppendBatch) -> None:
         file = max(day_path(self._stream, batch.moment.date()), state.file)
-        data = b"".join(batch.lines)
-        state.read_to(file, self._append_to(file, data), data)
-        state.heads = batch.heads
+        data = b"".join(line for _, line in batch.made)
+        offset = state.offset if file == state.file else 0
+        state.read_to(file, self._append_to(file, offset, data), data)
+        state.heads |= batch.heads
         state.fresh_keys |= batch.keys
-        state.unsaved += len(batch.lines)
+        state.unsaved += len(batch.made)
         if state.unsaved >= SAVE_EVERY:
             self._cache.save(self._stream, state)
 
-    def _append_to(self, file: str, data: bytes) -> int:
-        if not self._hold:
-            return self._vault.append(file, data)
-        if self._held is None or self._held.path != file:
-            self._held = HeldFile(self._vault, file)
-        return self._held.append(data)
+    def _append_to(self, file: str, offset: int, data: bytes) -> int:
+        try:
+            if not self._hold:
+                return self._vault.append(file, data)
+            if self._held is None or self._held.path != file:
+                self._held = HeldFile(self._vault, file)
+            return self._held.append(data)
+        except BaseException:
+            # What is known of the file does not count any more: it is opened and read again.
+            self._held = self._state = None
+            self._unsynced = (file, offset, data)
+            raise
 
-    def _entry_of_repeat(self, state: StreamState, batch: _Batch, append: Append) -> Entry | None:
-        """The entry that was appended under this key before. Raises Conflict when it has another event."""
-        if append.key is None:
-            return None
-        made = batch.keys.get((append.writer, append.key))
-        entry = entry_of_line(made) if made else self._entry_of_key(state, append.writer, append.key)
-        if entry is None:
-            return None
-        if canonical_json(entry.event) != canonical_json(append.event):
-            raise Conflict(
-                f"the key {append.key[:80]!r} was used for another event",
-                hint="use a new key for a new event",
-                seq=entry.seq,
-            )
-        return entry
+    def _cut_unsynced(self) -> None:
+        """Take away what a failed append left in the file: it may look written, and be on no disk."""
+        if self._unsynced is None:
+            return
+        file, offset, data = self._unsynced
+        left = self._vault.read_from(file, offset)
+        if left and data.startswith(left):  # nobody went on after it
+            self._vault.cut_tail(file, offset)
+        self._unsynced = None
 
     def _entry_of_key(self, state: StreamState, writer: str, key: str) -> Entry | None:
         line = state.fresh_keys.get((writer, key))
@@ -171,6 +172,7 @@ class StreamLog:
     # Catching up with what others wrote
 
     def _catch_up(self) -> StreamState:
+        self._cut_unsynced()
         state = self._state
         if state is None or state.epoch != self._cache.epoch:
             state, self._folders = self._cache.load(self._stream), None
@@ -223,16 +225,27 @@ class StreamLog:
         rest = b""
         while offset + len(rest) < info.stamp[1]:
             rest += self._vault.read_from(info.path, offset + len(rest), PIECE_BYTES)
-            whole = rest.rfind(b"\n") + 1
+            hole = self._find_hole(info, offset, rest) if last and b"\0" in rest else None
+            whole = rest.rfind(b"\n") + 1 if hole is None else hole
             for line in rest[:whole].splitlines():
                 self._learn(state, line)
             offset += whole
             state.read_to(info.path, offset, rest[:whole])
             rest = rest[whole:]
+            if hole is not None:
+                self._vault.cut_tail(info.path, offset)
+                return
         if rest and last:
             self._mend_tail(state, info.path, offset, rest)
         if state.unsaved >= SAVE_EVERY:
             self._cache.save(self._stream, state)
+
+    def _find_hole(self, info: FileInfo, offset: int, data: bytes) -> int | None:
+        """Where in *data*, read from *offset* on, begins what a power cut left of the last write."""
+        start = data.rfind(b"\n", 0, data.index(b"\0")) + 1
+        left = info.stamp[1] - offset - start
+        is_torn = left <= MAX_WRITE_BYTES and is_torn_write(self._vault.read_from(info.path, offset + start, left))
+        return start if is_torn else None
 
     def _mend_tail(self, state: StreamState, path: str, offset: int, tail: bytes) -> None:
         if parse_line(tail) is None:
@@ -252,9 +265,3 @@ class StreamLog:
             state.heads[writer] = (seq, fields["hash"])
         if isinstance(fields.get("key"), str):
             state.fresh_keys.setdefault((writer, fields["key"]), line.decode())
-
-
-def entry_of_line(line: str) -> Entry | None:
-    """The entry in *line*, which was learned or written as one."""
-    fields = parse_line(line.encode())
-    return entry_of(fields) if fields else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from anyio import to_thread
 
-from argosy_core.names import check_path
 from argosy_core.storage.base import ANY, Content, Expect, FileInfo
+from argosy_core.storage.kept_versions import versions_of
 from argosy_core.vault import Vault
 
 
@@ -45,8 +44,4 @@ class FileDocuments:
         return await to_thread.run_sync(self._vault.folders, prefix)
 
     async def versions(self, path: str) -> Sequence[FileInfo]:
-        *folder, name = check_path(path)
-        stem, suffix = os.path.splitext(name)
-        kept = await to_thread.run_sync(self._vault.files, "/".join((*folder, ".versions", stem)), suffix)
-        # Documents that differ in their suffix share a folder.
-        return [info for info in reversed(kept) if os.path.splitext(info.path)[1] == suffix]
+        return await to_thread.run_sync(versions_of, self._vault, path)

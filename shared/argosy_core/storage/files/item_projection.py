@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib import resources
 from typing import Any, TypeVar
 
 from argosy_core.errors import Unavailable
+from argosy_core.named_sql import sql_text
 from argosy_core.vault import STATE_FOLDER, Vault
 
 T = TypeVar("T")
@@ -159,20 +158,8 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 def _with_schema(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
-    schema = resources.files("argosy_core.storage.files").joinpath("item_schema.sql").read_text(encoding="utf-8")
+    schema = sql_text("argosy_core.storage.files", "item_schema.sql")
     connection.executescript(f"BEGIN;{schema}COMMIT;")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     return connection
-
-
-@cache
-def _statements() -> Mapping[str, str]:
-    text = resources.files("argosy_core.storage.files").joinpath("item_queries.sql").read_text(encoding="utf-8")
-    _, *blocks = text.split("-- name: ")
-    return {name.strip(): sql.strip().rstrip(";") for name, _, sql in (block.partition("\n") for block in blocks)}
-
-
-def statement(name: str) -> str:
-    """A named statement of ``item_queries.sql``."""
-    return _statements()[name]

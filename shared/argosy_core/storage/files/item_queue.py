@@ -12,29 +12,26 @@ from typing import TypeVar
 from argosy_core.clock import Clock
 from argosy_core.errors import Corrupted, NotFound
 from argosy_core.ids import Ids
-from argosy_core.storage.files.item_folders import QueueFolders, Stamp
-from argosy_core.storage.files.item_order import Place, Rows
+from argosy_core.storage.files.item_folders import UNREAD, QueueFolders, Stamp
 from argosy_core.storage.files.item_projection import Projection
+from argosy_core.storage.files.item_rows import FileRows
 from argosy_core.storage.item import ITEM_STATES, Item, ItemState
+from argosy_core.storage.item_order import Place, Rows
 from argosy_core.storage.item_record import read_item, text_of, unreadable
-from argosy_core.storage.item_rules import abandoned, expired, is_abandoned, is_expired
+from argosy_core.storage.item_session import Change, OpenQueue
 from argosy_core.vault import Vault
 
 T = TypeVar("T")
 LOCK_SECONDS = 60.0  # as long as bringing in a hundred thousand files may take
-SETTLED_AT_ONCE = 100
-Change = tuple[ItemState | None, Item]
-"""What an item becomes, and the state it was in; None for a new one."""
 
 
-class LockedQueue:
-    """Queue *name* while its lock is held; every change of it goes through `change`."""
+class LockedQueue(OpenQueue):
+    """Queue *name* while its lock is held."""
 
     def __init__(self, vault: Vault, projection: Projection, clock: Clock, ids: Ids, name: str) -> None:
-        self.name = name
+        super().__init__(name, clock)
         self._vault = vault
         self._projection = projection
-        self._clock = clock
         self._folders = QueueFolders(vault, ids, name)
 
     @contextmanager
@@ -45,19 +42,21 @@ class LockedQueue:
             yield self
 
     def ask(self, question: Callable[[Rows], T]) -> T:
-        """What *question* finds in the rows; it may change lanes."""
+        return self._ask(question)
+
+    def _ask(self, question: Callable[[FileRows], T]) -> T:
         return self._projection.run(self._rows(question))
 
-    def _rows(self, work: Callable[[Rows], T]) -> Callable[[sqlite3.Connection], T]:
+    def _rows(self, work: Callable[[FileRows], T]) -> Callable[[sqlite3.Connection], T]:
         def over(connection: sqlite3.Connection) -> T:
-            return work(Rows(connection, self.name, self._clock.now()))
+            return work(FileRows(connection, self.name, self._clock.now()))
 
         return over
 
     # Changing
 
     def change(self, changes: Sequence[Change]) -> None:
-        """Make *changes* durable: the new files first, then the old ones go."""
+        """The new files first, then the old ones go."""
         written: list[tuple[Item, Stamp]] = []
         seals: dict[ItemState, int] = {}
         for state, items in _grouped((item.state, item) for _, item in changes).items():
@@ -70,59 +69,41 @@ class LockedQueue:
             seals[state] = self._folders.drop(state, ids)
         self._projection.run(self._rows(lambda rows: _record(rows, written, seals)))
 
-    def settle(self, count: int = SETTLED_AT_ONCE) -> list[Item]:
-        """Put right what time did to about *count* items: ended leases and expired items."""
-        now = self._clock.now()
-        places = self.ask(lambda rows: [*rows.abandoned(count), *rows.expired(count)])
-        changes: list[Change] = []
-        for place in places:
-            item = self.read(place)
-            if item is not None and is_abandoned(item, now):
-                changes.append((item.state, abandoned(item, now)))
-            elif item is not None and is_expired(item, now):
-                changes.append((item.state, expired(item, now)))
-            elif item is not None:
-                self.refresh(item)
-        if changes:
-            self.change(changes)
-        return [item for _, item in changes]
-
-    def settle_all(self) -> list[Item]:
-        """As `settle`, until nothing is left to do."""
-        found: list[Item] = []
-        while batch := self.settle():
-            found += batch
-        return found
-
     # Reading
 
     def find(self, id: str) -> Item | None:
-        """The item *id*; None when this queue has none. Raises Corrupted."""
         row = self.ask(lambda rows: rows.row(id))
         return self._load(Place(id, row["state"])) if row is not None else None
 
-    def find_file(self, id: str) -> Item | None:
-        """As `find`, asking the folders and not the rows: a key must not be taken for new by any mistake."""
+    def find_made(self, id: str) -> Item | None:
+        """It asks the folders and not the rows."""
         states = self._folders.states_of(id)
         return max((self._load(Place(id, state)) for state in states), key=lambda item: item.revision, default=None)
 
     def read(self, place: Place) -> Item | None:
-        """The item at *place*; None when its file is gone or cannot be read, which the row then says."""
         try:
-            return self._load(place)
-        except Corrupted as error:
-            self.refresh(unreadable(self.name, place.state, place.id, error.message))
+            data, stamp = self._folders.read(place.state, place.id)
         except NotFound:
             self.ask(lambda rows: rows.drop(place.id))
+            return None
+        except Corrupted as error:  # the disk's, perhaps for once
+            unread = unreadable(self.name, place.state, place.id, error.message)
+            self._ask(lambda rows: _record(rows, [(unread, UNREAD)], {place.state: 0}))
+            return None
+        try:
+            return self._item_in(place, data, stamp)
+        except Corrupted as error:
+            self.refresh(unreadable(self.name, place.state, place.id, error.message))
         return None
 
     def refresh(self, item: Item) -> None:
-        """Make the row of *item* what its file says."""
         _, stamp = self._folders.read(item.state, item.id)
-        self.ask(lambda rows: rows.put(item, stamp))
+        self._ask(lambda rows: rows.put_file(item, stamp))
 
     def _load(self, place: Place) -> Item:
-        data, stamp = self._folders.read(place.state, place.id)
+        return self._item_in(place, *self._folders.read(place.state, place.id))
+
+    def _item_in(self, place: Place, data: bytes, stamp: Stamp) -> Item:
         item = read_item(self.name, place.state, place.id, data)
         if item.seq:
             return item
@@ -131,17 +112,17 @@ class LockedQueue:
 
     def problems(self) -> list[Item]:
         """What cannot be read, after a look at every folder."""
-        self.ask(self._look_again)
+        self._ask(self._look_again)
         return [unreadable(self.name, row["state"], row["id"], row["problem"]) for row in self.ask(Rows.broken)]
 
     # Catching up
 
-    def _look_again(self, rows: Rows) -> None:
+    def _look_again(self, rows: FileRows) -> None:
         for state in ITEM_STATES:
             rows.set_seal(state, -1)
         self._catch_up(rows)
 
-    def _catch_up(self, rows: Rows) -> None:
+    def _catch_up(self, rows: FileRows) -> None:
         found, known = self._folders.seals(), rows.seals()
         changed: list[ItemState] = [state for state in ITEM_STATES if found.get(state, 0) != known.get(state, 0)]
         gone: list[Place] = []
@@ -157,7 +138,7 @@ class LockedQueue:
             rows.set_seal(state, 0)  # look again: the seal may cover somebody else's change
 
     def _survey(
-        self, rows: Rows, state: ItemState, stale: list[tuple[ItemState, str]], *, is_there: bool
+        self, rows: FileRows, state: ItemState, stale: list[tuple[ItemState, str]], *, is_there: bool
     ) -> list[Place]:
         """Bring in all of one folder; what was known and is not in it any more."""
         known = rows.stamps(state)
@@ -169,21 +150,23 @@ class LockedQueue:
         rows.set_seal(state, seal)
         return [Place(id, state) for id in known.keys() - ids]
 
-    def _parsed(self, rows: Rows, place: Place, data: bytes, stamp: Stamp) -> Item:
+    def _parsed(self, rows: FileRows, place: Place, data: bytes, stamp: Stamp) -> Item:
+        if stamp == UNREAD:
+            return unreadable(self.name, place.state, place.id, f"{place.id} cannot be read: check the disk")
         try:
             item = read_item(self.name, place.state, place.id, data)
         except Corrupted as error:
             return unreadable(self.name, place.state, place.id, error.message)
         return item if item.seq else _by_hand(item, rows.next_seq(), stamp)
 
-    def _adopt(self, rows: Rows, item: Item, stamp: Stamp, stale: list[tuple[ItemState, str]]) -> None:
+    def _adopt(self, rows: FileRows, item: Item, stamp: Stamp, stale: list[tuple[ItemState, str]]) -> None:
         """Take a file in; of two files of one item the higher revision counts, and a crash left the other."""
         row = rows.row(item.id)
         if row is None or row["state"] == item.state or not self._folders.holds(row["state"], item.id):
-            rows.put(item, stamp)
+            rows.put_file(item, stamp)
         elif item.problem is None and row["problem"] is None and item.revision > row["revision"]:
             stale.append((row["state"], item.id))
-            rows.put(item, stamp)
+            rows.put_file(item, stamp)
         elif item.problem is None and item.revision < row["revision"]:
             stale.append((item.state, item.id))
 
@@ -193,9 +176,9 @@ def _by_hand(item: Item, seq: int, stamp: Stamp) -> Item:
     return replace(item, seq=seq, created_at=item.created_at or written)
 
 
-def _record(rows: Rows, written: Sequence[tuple[Item, Stamp]], seals: Mapping[ItemState, int]) -> None:
+def _record(rows: FileRows, written: Sequence[tuple[Item, Stamp]], seals: Mapping[ItemState, int]) -> None:
     for item, stamp in written:
-        rows.put(item, stamp)
+        rows.put_file(item, stamp)
     for state, seal in seals.items():
         rows.set_seal(state, seal)
 

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from anyio import CancelScope, to_thread
 
 from argosy_core.clock import Clock
+from argosy_core.content import ANY, Content, Expect
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
 from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
 from argosy_core.storage.files.chain import FileChain
 from argosy_core.storage.files.documents import FileDocuments
+from argosy_core.storage.files.draft_sweep import DraftSweep
 from argosy_core.storage.files.items import FileItems
 from argosy_core.storage.files.leases import FileLeases
+from argosy_core.storage.logged import Telling
+from argosy_core.storage.open_store import OpenStore
 from argosy_core.vault import Vault
 
-T = TypeVar("T")
 
-
-class FileStore:
+class FileStore(OpenStore):
     """Documents, chain, leases, items and bell of one vault on disk."""
 
-    kind = "files"
-
     def __init__(self, vault: Vault, clock: Clock, ids: Ids) -> None:
+        super().__init__()
+        self.address = Address()
         self.vault = vault
         self.files = vault
         self.documents = FileDocuments(vault)
@@ -36,10 +36,21 @@ class FileStore:
         self.items = FileItems(vault, clock, ids)
         self.bell = FileBell(vault.root)
         self.archive = FileArchive(vault)
-        self._users = 0
-        self._guard = threading.Lock()
-        self._shared: dict[str, Any] = {}
-        self._closers: list[Callable[[], None]] = []
+        self._sweep = DraftSweep(vault)
+
+    async def write_logged(
+        self, path: str, data: bytes, telling: Telling, *, expect: Expect = ANY, keep_version: bool = False
+    ) -> Content:
+        """`storage.logged.write_logged` in one hop to a worker thread."""
+
+        def write() -> Content:
+            content = self.vault.replace(path, data, expect=expect, keep_version=keep_version)
+            self.chain.append_here(telling.stream, telling.writer, telling.tell(content), telling.key)
+            return content
+
+        with CancelScope(shield=True):
+            content = await to_thread.run_sync(write)
+        return content
 
     @property
     def root(self) -> Path:
@@ -48,42 +59,18 @@ class FileStore:
     def state_path(self, name: str) -> Path:
         return self.vault.state_path(name)
 
-    def start(self) -> None:
-        """Watch the folder until as many `stop` calls came as there were `start` calls."""
-        self._users += 1
-        if self._users == 1:
-            self.bell.start()
+    def _begin(self) -> None:
+        self.bell.start()
+        self._sweep.start()
 
-    async def stop(self) -> None:
-        """End what `start` began, and keep what was learned for the next start."""
-        self._users -= 1
-        if self._users == 0:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(self.bell.stop)
-                await to_thread.run_sync(self.chain.close)
-
-    def shared(self, name: str, make: Callable[[], T], close: Callable[[T], None]) -> T:
-        """The one *name* of this store, made by whoever asks first: several instances of a server keep one index.
-
-        *close* is called with it when the store closes.
-        """
-        with self._guard:
-            if name not in self._shared:
-                made = make()
-                self._shared[name] = made
-                self._closers.append(lambda: close(made))
-            found: T = self._shared[name]
-            return found
-
-    def on_close(self, closer: Callable[[], None]) -> None:
-        """Call *closer* when the store closes: what servers keep open over it ends with it."""
-        self._closers.append(closer)
-
-    def close(self) -> None:
-        closers, self._closers = self._closers, []
-        for closer in reversed(closers):
-            closer()
+    def _rest(self) -> None:
         self.bell.stop()
+        self._sweep.stop()
+        self.chain.close()  # what was learned is kept for the next start
+
+    def _release(self) -> None:
+        self.bell.stop()
+        self._sweep.stop()
         self.chain.close()
         self.items.close()
         self.vault.close()

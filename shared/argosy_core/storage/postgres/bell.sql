@@ -1,0 +1,2 @@
+-- name: ring
+SELECT pg_notify(:channel::text, payload) FROM unnest(:payloads::text[]) AS p (payload);

@@ -1,0 +1,46 @@
+"""Enqueue, claim and complete items by PgQueuer; run by its own environment's Python: DSN ITEMS CALLERS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import uuid
+from datetime import timedelta
+from typing import Any
+
+
+async def main(dsn: str, items: int, callers: int) -> None:
+    import asyncpg
+    from pgqueuer.db import AsyncpgPoolDriver
+    from pgqueuer.queries import EntrypointExecutionParameter, Queries
+
+    async with asyncpg.create_pool(dsn, min_size=8, max_size=8) as pool:
+        queries: Any = Queries(AsyncpgPoolDriver(pool))
+        await queries.install()
+        numbers = iter(range(items))
+        me, entrypoints = uuid.uuid4(), {"work": EntrypointExecutionParameter(0)}
+
+        async def enqueue() -> None:
+            for number in numbers:
+                await queries.enqueue("work", json.dumps({"n": number}).encode())
+
+        async def labour() -> int:
+            done = 0
+            while jobs := await queries.dequeue(1, entrypoints, me, None, timedelta(seconds=60)):
+                await queries.log_jobs([(job, "successful", None) for job in jobs])
+                done += len(jobs)
+            return done
+
+        began = time.perf_counter()
+        await asyncio.gather(*(enqueue() for _ in range(callers)))
+        enqueued = time.perf_counter()
+        done = sum(await asyncio.gather(*(labour() for _ in range(callers))))
+        ended = time.perf_counter()
+    assert done == items, done
+    print(json.dumps({"enqueue": enqueued - began, "work": ended - enqueued}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,46 @@
+"""Enqueue, claim and complete items by procrastinate; run by its own environment's Python: DSN ITEMS CALLERS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+
+async def main(dsn: str, items: int, callers: int) -> None:
+    from procrastinate import App, PsycopgConnector, jobs
+
+    app: Any = App(connector=PsycopgConnector(conninfo=dsn, min_size=8, max_size=8))
+
+    @app.task(queue="work", name="work")
+    async def work(n: int) -> None: ...
+
+    async with app.open_async():
+        await app.schema_manager.apply_schema_async()
+        worker = await app.job_manager.register_worker()
+        numbers = iter(range(items))
+
+        async def enqueue() -> None:
+            for number in numbers:
+                await work.defer_async(n=number)
+
+        async def labour() -> int:
+            done = 0
+            while job := await app.job_manager.fetch_job(["work"], worker):
+                await app.job_manager.finish_job(job, jobs.Status.SUCCEEDED, False)
+                done += 1
+            return done
+
+        began = time.perf_counter()
+        await asyncio.gather(*(enqueue() for _ in range(callers)))
+        enqueued = time.perf_counter()
+        done = sum(await asyncio.gather(*(labour() for _ in range(callers))))
+        ended = time.perf_counter()
+    assert done == items, done
+    print(json.dumps({"enqueue": enqueued - began, "work": ended - enqueued}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,77 @@
+"""The PostgreSQL store keeps every promise of the conformance suites."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgres_server import PostgresServer, run_sql
+from promise_suites import SUITES, WHOLE_STORE, every
+
+from argosy_core.clock import Clock, SystemClock
+from argosy_core.ids import SystemIds
+from argosy_core.storage.postgres.address import Address, parse_address
+from argosy_core.storage.postgres.store import PostgresStore
+from argosy_core.testing.conformance import STREAMS
+
+pytestmark = pytest.mark.anyio
+LINES_OF = "SELECT line, day FROM lines WHERE stream = $1 ORDER BY day, start"
+PUT = """
+WITH begun AS (SELECT l.*, sum(octet_length(l.line) + 1) OVER (ORDER BY l.place) AS stop
+    FROM unnest($3::bytea[]) WITH ORDINALITY AS l (line, place))
+INSERT INTO lines (stream, day, start, line) SELECT $1, $2, stop - octet_length(line) - 1, line FROM begun
+"""
+
+
+class RowLines:
+    """The way behind the store's back: somebody with an SQL prompt."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    async def lines(self, stream: str) -> list[bytes]:
+        return [row["line"] for row in await run_sql(self._address, LINES_OF, stream)]
+
+    async def put(self, stream: str, lines: Sequence[bytes]) -> None:
+        days = [row["day"] for row in await run_sql(self._address, LINES_OF, stream)] or ["2026-11-01"]
+        await run_sql(self._address, "DELETE FROM lines WHERE stream = $1", stream)
+        await run_sql(self._address, PUT, stream, days[-1], list(lines))
+
+
+class Opened:
+    """Opens handles on one schema; *part* is what of the store a suite is about."""
+
+    def __init__(self, url: str, root: Path, part: str) -> None:
+        self._url = url
+        self._root = root
+        self._part = part
+        store = self._store(None)
+        for name in STREAMS:
+            # A hidden document makes the agent's folder, and is in no list.
+            store.files.replace(f"{name}/.agent", b"made\n")
+        store.close()
+
+    def _store(self, clock: Clock | None) -> PostgresStore:
+        return PostgresStore(self._url, self._root, clock or SystemClock(), SystemIds())
+
+    @asynccontextmanager
+    async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
+        store = self._store(clock)
+        try:
+            yield store if self._part in WHOLE_STORE else getattr(store, self._part)
+        finally:
+            store.close()
+
+    @asynccontextmanager
+    async def tamper(self) -> AsyncGenerator[RowLines]:
+        yield RowLines(parse_address(self._url))
+
+
+@pytest.mark.parametrize(("suite", "check"), every(SUITES))
+async def test_the_postgres_store(
+    suite: str, check: Callable[[Any], Awaitable[None]], postgres: PostgresServer, tmp_path: Path
+) -> None:
+    await check(Opened(postgres.url(), tmp_path, suite))
