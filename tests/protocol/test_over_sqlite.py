@@ -13,6 +13,7 @@ from mcp import Client
 
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Store
 from argosy_core.storage.opening import open_store
 from argosy_core.types import Role
@@ -111,7 +112,9 @@ async def test_every_doctor_finds_a_healthy_vault(served: Served) -> None:
 
 async def test_a_run_reads_writes_and_leaves_its_record(vault: Path) -> None:
     steps = [calls(("memory_search", {"query": "lamp"})), calls(("memory_write", BELL)), says("Noted.")]
-    options = RunOptions(vault=vault, agent="ada", task="Look after it", model="scripted", store=ADDRESS, journal=True)
+    options = RunOptions(
+        vault=vault, agent="ada", task="Look after it", model="scripted", store=Address(ADDRESS), journal=True
+    )
     model = Scripted(steps)
     with anyio.fail_after(30):
         result = await run_task(options, Recorder(), model=lambda: model)

@@ -6,8 +6,8 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from argosy_core.clock import SystemClock
 from argosy_core.errors import AlreadyExists, ArgosyError, Conflict, NotFound, PermissionDenied
 from argosy_core.ids import SystemIds
-from argosy_core.storage.base import ABSENT, ANY, Content, NewItem
+from argosy_core.storage.base import ABSENT, ANY, NewItem
+from argosy_core.storage.logged import Telling
 from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.vault import Vault
@@ -238,14 +239,6 @@ async def test_a_broken_item_that_was_put_in_is_named_and_stops_nobody(store: Sq
     assert problem.id == "mine" and "ready/mine.json line 2" in (problem.problem or "")
     assert [i.problem for i in (await store.items.list("q"))[0] if i.id == "mine"] == [problem.problem]
     assert await store.archive.read("_fleet/queue/q/ready/mine.json") == b'{"payload":\n  {"n": 9},,\n}'
-
-
-@dataclass(frozen=True)
-class Telling:
-    stream: str
-    writer: str
-    tell: Callable[[Content], Mapping[str, Any]]
-    key: str | None = None
 
 
 @pytest.mark.anyio
