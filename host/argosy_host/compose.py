@@ -7,13 +7,14 @@ not answer is named in `Fleet.problems` with the tail of its stderr; the others 
 from __future__ import annotations
 
 import base64
+import functools
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 import anyio
@@ -27,6 +28,7 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.identity import RUN_META
 from argosy_core.serving.server import ArgosyServer
 from argosy_host.catalog import Catalog, ToolInfo
+from argosy_host.collector import ease, settle
 from argosy_host.results import CallOutcome, outcome_of
 
 START_SECONDS = 20.0  # how long a server outside this process may take to answer first
@@ -82,16 +84,22 @@ def load_server(name: str, config: ServerConfig) -> ArgosyServer:
 
 
 def _factory(name: str) -> Callable[[ServerConfig], ArgosyServer]:
-    found = entry_points(group="argosy.servers", name=name)
-    for entry in found:
-        factory: Callable[[ServerConfig], ArgosyServer] = entry.load()
-        return factory
+    for entry in _offered():
+        if entry.name == name:
+            factory: Callable[[ServerConfig], ArgosyServer] = entry.load()
+            return factory
     try:  # a source tree that was not installed
         module = import_module(f"argosy_{name}.server")
     except ModuleNotFoundError as exc:
         raise NotFound(f"there is no server {name!r}", hint="mcp-host serve --help lists the servers") from exc
     created: Callable[[ServerConfig], ArgosyServer] = module.create
     return created
+
+
+@functools.cache
+def _offered() -> Sequence[EntryPoint]:
+    """What the installed packages offer; finding out reads a file of every one of them."""
+    return tuple(entry_points(group="argosy.servers"))
 
 
 @asynccontextmanager
@@ -126,8 +134,11 @@ async def _composed(
             pending.append(ready)
             wanted = _Wanted(server, config, token, loaded.get(server.name))
             tasks.start_soon(_hold, fleet, wanted, ready, stop)
-        for ready in pending:
-            await ready.wait()
+        try:
+            for ready in pending:
+                await ready.wait()
+        finally:
+            settle()
         fleet.catalog.order([server.name for server in servers])
         try:
             yield fleet
@@ -152,8 +163,8 @@ async def _hold(fleet: Fleet, wanted: _Wanted, ready: anyio.Event, stop: anyio.E
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         try:
             with anyio.fail_after(START_SECONDS) as limit:
-                async with _connect(wanted, errors) as client:
-                    await _enlist(fleet, server, client, wanted.token)
+                async with _connect(wanted, errors) as (client, local):
+                    await _enlist(fleet, wanted, client, local)
                     # From here on the connection ends when the caller's block does, and not before: an interrupted run
                     # still has its end to write.
                     limit.deadline = float("inf")
@@ -169,17 +180,20 @@ async def _hold(fleet: Fleet, wanted: _Wanted, ready: anyio.Event, stop: anyio.E
 
 
 @asynccontextmanager
-async def _connect(wanted: _Wanted, errors: Any) -> AsyncGenerator[Client]:
+async def _connect(wanted: _Wanted, errors: Any) -> AsyncGenerator[tuple[Client, ArgosyServer | None]]:
+    """A client, and the server itself where that is one of this process."""
     server, config = wanted.server, wanted.config
-    target: Any
     if server.transport == "in_process":
-        target = wanted.loaded or load_server(server.entry_point or server.name, config)
-        client = Client(target, mode="2026-07-28", cache=None)
-    else:
-        target = server.url if server.transport == "url" else stdio_client(_parameters(server, config), errlog=errors)
-        client = Client(target, cache=None, read_timeout_seconds=CALL_SECONDS)
-    async with client:
-        yield client
+        local = wanted.loaded
+        if local is None:
+            ease()
+            local = load_server(server.entry_point or server.name, config)
+        async with Client(local, mode="2026-07-28", cache=None) as client:
+            yield client, local
+        return
+    target: Any = server.url if server.transport == "url" else stdio_client(_parameters(server, config), errlog=errors)
+    async with Client(target, cache=None, read_timeout_seconds=CALL_SECONDS) as client:
+        yield client, None
 
 
 def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParameters:
@@ -195,19 +209,32 @@ def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParamet
     if not server.command:  # one of ours in a process of its own
         if config.host_key is not None:
             env[HOST_KEY_VARIABLE] = base64.b64encode(config.host_key).decode()
-        # A store's address holds no password; a database's client finds it here, or in a file of the user's.
+        # A store's address may leave the password out; a database's client then finds it here.
         env |= {name: os.environ[name] for name in ("PGPASSWORD", "PGPASSFILE") if name in os.environ}
         agent = ["--agent", config.agent] if config.agent else []
-        vault, store = str(config.store.root), config.store.address
+        env |= config.store.address.as_environment()
+        vault = str(config.store.root)
         # -P: a client's working folder must not put modules in front of ours.
-        arguments = ["-P", "-m", "argosy_host", "serve", server.name, "--vault", vault, "--store", store, *agent]
+        arguments = ["-P", "-m", "argosy_host", "serve", server.name, "--vault", vault, *agent]
         return StdioServerParameters(command=sys.executable, args=arguments, env=env, cwd=vault)
     command, *arguments = server.command
     return StdioServerParameters(command=command, args=arguments, env=env, cwd=str(config.store.root))
 
 
-async def _enlist(fleet: Fleet, server: FleetServer, client: Client, token: str | None) -> None:
-    meta: Any = {RUN_META: token} if token and server.own else None
+async def _enlist(fleet: Fleet, wanted: _Wanted, client: Client, local: ArgosyServer | None) -> None:
+    server = wanted.server
+    meta: Any = {RUN_META: wanted.token} if wanted.token and server.own else None
+    if local is None:
+        tools, version = await _listed(client, meta), client.server_info.version if client.server_info else ""
+    else:  # typed already: nothing to write out, read back and check
+        tools, version = await local.tools_for(meta), local.version
+    fleet.catalog.add([ToolInfo.of(server, tool, version) for tool in tools])
+    fleet.clients[server.name] = client
+    if server.own and local is not None:
+        fleet.local.add(server.name)
+
+
+async def _listed(client: Client, meta: Any) -> list[Tool]:
     tools: list[Tool] = []
     cursor: str | None = None
     while True:
@@ -215,12 +242,7 @@ async def _enlist(fleet: Fleet, server: FleetServer, client: Client, token: str 
         tools += page.tools
         cursor = page.next_cursor
         if cursor is None:
-            break
-    version = client.server_info.version if client.server_info else ""
-    fleet.catalog.add([ToolInfo.of(server, tool, version) for tool in tools])
-    fleet.clients[server.name] = client
-    if server.own and server.transport == "in_process":
-        fleet.local.add(server.name)
+            return tools
 
 
 def _explain(exc: BaseException, errors: Any, connected: bool) -> str:

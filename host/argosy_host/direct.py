@@ -11,6 +11,7 @@ from anyio import to_thread
 from mcp import Client
 
 from argosy_core.serving.config import ServerConfig, open_store
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_core.views.vault_reader import VaultReader
@@ -20,7 +21,7 @@ from argosy_host.session import find_agent
 
 
 @asynccontextmanager
-async def opened(vault: Path, store: str) -> AsyncGenerator[Store]:
+async def opened(vault: Path, store: Address | None) -> AsyncGenerator[Store]:
     """The store of *vault*, closed at the end."""
     found = open_store(vault, store)
     try:
@@ -37,7 +38,7 @@ async def call_tool(
     vault: Path,
     agent: str | None = None,
     role: Role = Role.OPERATOR,
-    store: str = "files",
+    store: Address | None = None,
 ) -> CallOutcome:
     """Call *tool* of *server* in this process.
 

@@ -82,6 +82,7 @@ class Loop:
         clock: Clock,
         limits: Limits,
         progress: Progress,
+        earlier: Sequence[Message] = (),
     ) -> None:
         self._run = run
         self._open_model = open_model
@@ -93,6 +94,7 @@ class Loop:
         self._clock = clock
         self._limits = limits
         self._progress = progress
+        self._earlier = earlier
         self._gate = Gate(run, clock, progress)
         self._sources: dict[str, str] = {}
         self._recorded = False
@@ -142,7 +144,7 @@ class Loop:
                 await self._model.close()
 
     async def _turns(self, model: Model, answer: _Answer) -> None:
-        messages = [Message("user", text=self._run.task)]
+        messages = [*self._earlier, Message("user", text=self._run.task)]
         while True:
             reply = await self._ask(model, messages)
             # A second net: whatever a model was shown was redacted before.

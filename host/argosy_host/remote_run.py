@@ -16,6 +16,7 @@ from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from argosy_core.errors import ArgosyError, InvalidArgument, PermissionDenied
+from argosy_core.types import LOCAL_PRINCIPAL
 from argosy_host.progress import Progress
 from argosy_host.runs import Limits, Origin, RunResult
 from argosy_host.session import RunOptions, Shared, run_task
@@ -52,7 +53,7 @@ def options_of(hello: Mapping[str, Any], shared: Shared) -> RunOptions:
             model=hello.get("model"),
             profile="full" if hello.get("profile") == "full" else "default",
             limits=limits,
-            origin=Origin("manual"),
+            origin=Origin("manual", principal=LOCAL_PRINCIPAL),
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise InvalidArgument("no proper request for a run") from exc

@@ -43,7 +43,8 @@ class ToolUse:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a run comes from: *item* is the queue's that it is an attempt at, *key* what a caller named it by, *parent*
-    the run that started it and *started_by* who did; *host* is the mark of the process it runs in (`presence`)."""
+    the run that started it and *started_by* who did; *host* is the mark of the process it runs in (`presence`);
+    *principal* whose run it is (`argosy_core.serving.identity`): no one else's conversations are open to it."""
 
     trigger: str = "manual"
     item: str | None = None
@@ -52,6 +53,7 @@ class Origin:
     started_by: str | None = None
     depth: int = 0
     host: str | None = None
+    principal: str | None = None
 
 
 @dataclass(slots=True)

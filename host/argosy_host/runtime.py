@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from argosy_core.errors import PermissionDenied
+from argosy_core.storage.address import Address
 
 MAX_SOCKET_BYTES = 100  # the system's limit is 104 to 108
 
@@ -45,7 +46,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the running process says of itself; times are RFC 3339 UTC, *mark* is what its runs name it by."""
+    """What the running process says of itself; times are RFC 3339 UTC.
+
+    *store* is the key of its address; *is_own* says that this is the vault's own, which who names no store means.
+    *mark* is what its runs name it by.
+    """
 
     pid: int
     vault: str
@@ -54,6 +59,11 @@ class Facts:
     started_at: str
     http: str | None = None
     mark: str | None = None
+    is_own: bool = True
+
+    def serves(self, store: Address | None) -> bool:
+        """Whether the process keeps the vault where somebody who named *store* means."""
+        return self.is_own if store is None else store.key == self.store
 
 
 def place_of(vault: Path) -> Place:

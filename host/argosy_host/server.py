@@ -14,17 +14,14 @@ from mcp_types import Tool as MCPTool
 from argosy_core.errors import ArgosyError
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DEFAULT_LIMIT
-from argosy_core.serving.schema import compact_output
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.serving.shaping import shape_error, shape_result
 from argosy_core.types import Caller
 from argosy_host.running.book import book_of, inside_run
 from argosy_host.running.contracts import PREFIX
 from argosy_host.running.desk import MAX_WAIT_SECONDS, RunDesk
-from argosy_host.running.models import RunState
 from argosy_host.running.tools import build_tools, reporter
 
-_OUTPUT = compact_output(RunState.model_json_schema())
 _MARKS = ("model.md", "agent.yaml", "roster.md", "persona/IDENTITY.md")
 
 
@@ -37,7 +34,9 @@ class HostServer(ArgosyServer):
 
     async def list_tools(self) -> list[MCPTool]:
         contracts = await self.desk.contracts(self.lister)
-        return [*await super().list_tools(), *(contract.shown(_OUTPUT) for contract in contracts)]
+        tools = await super().list_tools()
+        output = self.entries["run_start"].schemas.output or {}
+        return [*tools, *(contract.shown(output) for contract in contracts)]
 
     async def owns_tool(self, name: str) -> bool:
         if name in self.entries or not name.startswith(PREFIX):

@@ -22,6 +22,7 @@ from argosy_core.secrets.secret_store import SecretStore, open_secrets
 from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Chain, Store
 from argosy_core.types import Role
 from argosy_core.views.agents import AgentView, default_agent, list_agents, load_agent
@@ -34,7 +35,7 @@ from argosy_host.interventions import Inbox
 from argosy_host.loop import END_SECONDS, Loop
 from argosy_host.presence import Presence
 from argosy_host.progress import Progress
-from argosy_host.providers.base import Model, Segment
+from argosy_host.providers.base import Message, Model, Segment
 from argosy_host.reading import JudgedReads, judged_reads
 from argosy_host.runs import Limits, Origin, Run, RunResult
 from argosy_host.trust import Approvals, state_folder
@@ -57,12 +58,13 @@ class RunOptions:
     agent: str
     task: str
     model: str | None = None
-    store: str = "files"
+    store: Address | None = None
     profile: Profile = "default"
     limits: Limits = field(default_factory=Limits)
     origin: Origin = field(default_factory=Origin)
     run: str | None = None  # its id, where whoever starts it must know that before
     journal: bool = False  # whether the run's line goes into the agent's journal
+    earlier: tuple[Message, ...] = ()  # what was said in the same conversation before
 
 
 async def run_task(
@@ -165,7 +167,8 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
             clock=clock,
             ids=ids,
         )
-        token = tokens.issue(view.name, run_id, ttl_seconds=options.limits.active_seconds + 3600)
+        ttl_seconds = options.limits.active_seconds + 3600
+        token = tokens.issue(view.name, run_id, ttl_seconds=ttl_seconds, principal=options.origin.principal)
         secrets = open_secrets(reader, clock=clock, ids=ids)
         # Known before anything can print them: a value of the environment may come back in any answer.
         secrets.learn_environment()
@@ -190,7 +193,10 @@ async def _run(
     system = await to_thread.run_sync(_context, reader, run, clock, progress, paths)
     tools = run.fleet.catalog.for_agent(full=options.profile == "full")
     inbox = Inbox(chain, run.agent, run.id)
-    loop = Loop(run, open_model, system, tools, inbox, clock=clock, limits=options.limits, progress=progress)
+    loop = Loop(
+        run, open_model, system, tools, inbox,
+        clock=clock, limits=options.limits, progress=progress, earlier=options.earlier,
+    )  # fmt: skip
     result = await loop.execute()
     if options.journal:
         await _write_journal(run, options, result, progress)

@@ -26,6 +26,8 @@ from argosy_core.ids import Ids, SystemIds
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.address import Address
+from argosy_core.storage.opening import address_of
 from argosy_core.types import Role
 from argosy_core.views.agents import default_agent
 from argosy_core.views.vault_reader import VaultReader
@@ -53,7 +55,7 @@ class UpOptions:
     """What to keep up; *address* is where health and metrics answer."""
 
     vault: Path
-    store: str = "files"
+    store: Address | None = None
     workers: int = 2
     address: str = "127.0.0.1:0"
     model: str | None = None
@@ -115,12 +117,15 @@ class Up:
             yield fleet, shared
 
     async def _live(self, config: ServerConfig, fleet: Fleet, shared: Shared) -> None:
+        own = await to_thread.run_sync(_address_or_none, self._options.vault)
+        is_own = own is not None and own.key == config.store.address.key
         async with anyio.create_task_group() as tasks:
             url = await tasks.start(serve_health, self._options.address, self._metrics)
             facts = Facts(
                 pid=self._metrics.pid,
                 vault=str(config.store.root),
-                store=self._options.store,
+                store=config.store.address.key,
+                is_own=is_own,
                 version=__version__,
                 started_at=rfc3339(self._clock.now()),
                 http=url,
@@ -201,3 +206,11 @@ class Up:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
                 self.stop()
+
+
+def _address_or_none(vault: Path) -> Address | None:
+    """What the vault itself says of where it is kept; None when it cannot be read."""
+    try:
+        return address_of(vault)
+    except ArgosyError:
+        return None

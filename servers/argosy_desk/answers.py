@@ -14,6 +14,7 @@ from argosy_desk.resolution import Problem, Resolution, render_resolution
 
 MAX_CHOICE_CHARS = 20_000
 MAX_NOTE_CHARS = 2_000
+BY_DEFAULT = "desk"
 AMENDABLE = (
     "tool_name",
     "tool_arguments",
@@ -58,6 +59,8 @@ def _answered(file: QuestionFile, block: Resolution) -> Standing:
     settled = file.state != "pending"
     if block.verb == "Redacted":
         return Standing("redacted", "redacted", "redact", settled=settled)
+    if block.verb == "Withdrawn":
+        return Standing("resolved", "withdrawn", settled=settled)
     try:
         decision, choice = _judged(block) if file.kind in JUDGED else _chosen(file, block)
     except ValueError as problem:
@@ -138,6 +141,20 @@ def _compose_chosen(
 def _lines(at: str, choice: str | None, note: str | None) -> dict[str, str]:
     lines = {"resolved_at": at, "choice": choice, "note": one_line(note) if note else None}
     return {name: value for name, value in lines.items() if value}
+
+
+def compose_withdrawal(why: str, by: str, at: str) -> str:
+    """The block that ends a question which nobody needs answered any more."""
+    return render_resolution("Withdrawn", by, {"resolved_at": at, "reason": why}, None)
+
+
+def compose_default(file: QuestionFile, at: str) -> str:
+    """The block that answers *file* with its default. What was tampered with is never approved by silence."""
+    default, note = _text(file.fields.get("default")) or "deny", "nobody answered in time"
+    if file.kind not in JUDGED:
+        return render_resolution("Auto-decided", BY_DEFAULT, {"resolved_at": at, "choice": default, "note": note}, None)
+    outcome = "allow" if default == "approve" and not file.tampered else "block"
+    return render_resolution("Auto-decided", BY_DEFAULT, {"resolved_at": at, "outcome": outcome, "note": note}, None)
 
 
 def check_default(file: QuestionFile, default: str | None) -> None:

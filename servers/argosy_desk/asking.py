@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from argosy_core.clock import rfc3339
 from argosy_core.errors import InvalidArgument, TooLarge
 from argosy_core.json_schemas import check_schema
+from argosy_core.policy.judges_model import Escalation
+from argosy_core.types import ActionClass
 from argosy_desk.answers import check_default, check_options
 from argosy_desk.binding import action_class_of, check_binding
 from argosy_desk.instructions import in_file
-from argosy_desk.kinds import JUDGED, Kind, Urgency
+from argosy_desk.kinds import DECIDE_AFTER_SECONDS, JUDGED, Kind, Urgency
 from argosy_desk.question_file import one_line, parse_question, render_question
 
 MAX_TITLE_CHARS = 200
@@ -32,15 +36,16 @@ class Asked:
     urgency: Urgency
     binding: Mapping[str, Any] | None
     hashes: Mapping[str, str]
+    decide_after_s: float | None = None
 
     @property
     def folder(self) -> str:
         """Where its file lies: the class of the bound call, or the kind."""
         return action_class_of(self.binding) or self.kind
 
-    def text(self, question: str, agent: str, run: str | None, at: str) -> str:
+    def text(self, question: str, agent: str, run: str | None, now: datetime) -> str:
         """Its file. Raises InvalidArgument when the default would not answer it."""
-        fields = _fields(self, question, agent, run, at)
+        fields = _fields(self, question, agent, run, now)
         how = in_file(question, self.kind, self.options)
         text = render_question(fields, self.body, self.options, self.binding, how)
         check_default(parse_question(text), self.default)
@@ -72,11 +77,13 @@ def draft_question(
             raise InvalidArgument("a schema goes with the kind input", hint="leave it out, or ask for an input")
         check_schema(schema)
     hashes = check_binding(binding) if binding is not None else {}
+    if kind == "escalation" and default == "approve" and action_class_of(binding) == ActionClass.HIGH_RISK:
+        raise InvalidArgument("silence approves nothing of high risk", hint="the owner's judges.md may say otherwise")
     return Asked(kind, title, body, check_options(options or ()), schema, default, urgency, binding, hashes)
 
 
-def _fields(asked: Asked, question: str, agent: str, run: str | None, at: str) -> dict[str, Any]:
-    bound = asked.binding or {}
+def _fields(asked: Asked, question: str, agent: str, run: str | None, now: datetime) -> dict[str, Any]:
+    bound, at = asked.binding or {}, rfc3339(now)
     stated = {name: bound[name] for name in _FROM_BINDING if isinstance(bound.get(name), str)}
     judged = {
         "proposal_id": bound.get("proposal_id") or question,
@@ -97,9 +104,21 @@ def _fields(asked: Asked, question: str, agent: str, run: str | None, at: str) -
         "urgency": asked.urgency,
         **asked.hashes,
     }
-    fields |= {"default": asked.default} if asked.default is not None else {}
+    if asked.default is not None:
+        wait_s = DECIDE_AFTER_SECONDS[asked.urgency] if asked.decide_after_s is None else asked.decide_after_s
+        fields |= {"default": asked.default, "decide_by": rfc3339(now + timedelta(seconds=wait_s))}
     fields |= {"schema": dict(asked.schema)} if asked.schema is not None else {}
     return fields | {"schema_version": 1}
+
+
+def by_policy(asked: Asked, settings: Escalation) -> Asked:
+    """*asked* with what the owner's policy says of an escalation that nobody answers; nothing changes without it."""
+    stated = action_class_of(asked.binding)
+    seconds = settings.auto_decide_after_seconds
+    if asked.kind != "escalation" or asked.default is not None or stated is None or seconds is None:
+        return asked
+    allowed = settings.on_timeout(ActionClass(stated)) == "allow"
+    return replace(asked, default="approve" if allowed else "deny", decide_after_s=seconds)
 
 
 def same_question(asked: Asked, fields: Mapping[str, Any]) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, cast
 
-from argosy_core.clock import rfc3339
+from anyio import to_thread
+
+from argosy_core.clock import parse_time, rfc3339
 from argosy_core.errors import (
     AlreadyExists,
     ArgosyError,
@@ -20,22 +23,26 @@ from argosy_core.errors import (
 from argosy_core.frontmatter import edit, parse
 from argosy_core.ids import new_id
 from argosy_core.names import check_path
+from argosy_core.policy.judges_md import merge_floor, parse_judges
+from argosy_core.policy.judges_model import Escalation
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
 from argosy_core.serving.server import need_agent
 from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller, Role
-from argosy_desk.answers import compose_answer
-from argosy_desk.asking import Asked, same_question
-from argosy_desk.inspection import inspect_question
+from argosy_core.views.vault_reader import VaultReader
+from argosy_desk.answers import BY_DEFAULT, MAX_NOTE_CHARS, compose_answer, compose_default, compose_withdrawal
+from argosy_desk.asking import Asked, by_policy, same_question
+from argosy_desk.inspection import inspect_conflicts, inspect_question
 from argosy_desk.kinds import URGENCIES, Kind
 from argosy_desk.models import Question, QuestionPage
-from argosy_desk.question_file import parse_question
+from argosy_desk.question_file import one_line, parse_question, redacted_text
 from argosy_desk.reading import read_question
 from argosy_desk.resolution import add_block
 
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
+JUDGES = "judges.md"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
 CLAIMED = ".resolved-emitted"
 MAX_CLAIMED = 50  # answers that one run acts on
@@ -49,6 +56,7 @@ class Desk:
 
     def __init__(self, config: ServerConfig) -> None:
         self._documents = config.store.documents
+        self._files = config.store.files
         self._chain = config.store.chain
         self._bell = config.store.bell
         self._clock = config.clock
@@ -67,8 +75,9 @@ class Desk:
         question = proposal or new_id("question", self._clock, self._ids)
         if proposal and (known := await self._path_of(agent, question)) is not None:
             return await self._again(asked, known)
+        asked = by_policy(asked, await self._escalation(agent))
         path = f"{agent}/{FOLDER}/{asked.folder}/{question}.md"
-        text = asked.text(question, agent, caller.run, rfc3339(self._clock.now()))
+        text = asked.text(question, agent, caller.run, self._clock.now())
         try:
             written = await self._documents.write(path, text.encode(), expect=ABSENT)
         except AlreadyExists:
@@ -77,6 +86,20 @@ class Desk:
         await self._chain.append(agent, "desk", event | ({"run_id": caller.run} if caller.run else {}))
         self._bell.ring(path)
         return read_question(written)
+
+    async def _escalation(self, agent: str) -> Escalation:
+        """What the policy says of questions that nobody answers; that they wait, while it cannot be read."""
+
+        def look() -> Escalation:
+            reader = VaultReader(self._files)
+            read = {path: reader.read(path) for path in (JUDGES, f"{agent}/{JUDGES}")}
+            floor, own = (parse_judges(data, path) if data is not None else None for path, data in read.items())
+            return merge_floor(floor, own).settings.escalation
+
+        try:
+            return await to_thread.run_sync(look)
+        except ArgosyError:
+            return Escalation()
 
     async def _again(self, asked: Asked, path: str) -> Question:
         present = await self._documents.read(path)
@@ -142,9 +165,12 @@ class Desk:
         for _ in range(TRIES):
             content = await self._documents.read(path)
             question = read_question(content)
-            if not _lags(content, question):
-                return question
             try:
+                if _is_due(question, self._clock.now()):
+                    await self._decide(content)
+                    continue
+                if not _lags(content, question):
+                    return question
                 return await self._settle(content, question)
             except Conflict:
                 continue  # another reader or a person was first: read again
@@ -175,6 +201,63 @@ class Desk:
             return await self._read(path)
         raise Conflict("many writers are at this question", hint="try again in a moment")
 
+    async def _decide(self, content: Content) -> None:
+        """Let the default answer a question that nobody answered in time. Raises Conflict when somebody just did."""
+        text = _decoded(content)
+        block = compose_default(parse_question(text), rfc3339(self._clock.now()))
+        data = add_block(text, parse(text).body, block).encode()
+        _check_takes_effect(Content(content.path, data, "", (0, 0)), BY_DEFAULT)
+        await self._documents.write(content.path, data, expect=content.version)
+
+    async def withdraw(self, caller: Caller, question: str, why: str) -> Question:
+        """End a question that needs no answer any more. Raises Conflict when it is answered, NotFound."""
+        path, by = await self._locate(caller, question), "host" if caller.run else "operator"
+        why = check_why(why)
+
+        def withdrawn(text: str, found: Question) -> str:
+            _check_open(found, "deny")
+            return add_block(text, parse(text).body, compose_withdrawal(why, by, rfc3339(self._clock.now())))
+
+        return await self._rewrite(path, withdrawn)
+
+    async def redact(self, caller: Caller, question: str, why: str) -> Question:
+        """Take out what a question says, and keep that it was asked; again changes nothing. Raises NotFound.
+
+        What was approved and not yet made is not made any more.
+        """
+        path = await self._locate(caller, question)
+        why = check_why(why)
+
+        def redacted(text: str, found: Question) -> str | None:
+            return None if found.state == "redacted" else redacted_text(text, why, rfc3339(self._clock.now()))
+
+        done = await self._rewrite(path, redacted)
+        event = {"kind": "desk.redact", "question": question, "path": path, "why": why}
+        with suppress(Conflict):  # it was redacted before, for another reason
+            await self._chain.append(done.agent, "desk", event, key=f"redact:{question}")
+        return done
+
+    async def _rewrite(self, path: str, change: Callable[[str, Question], str | None]) -> Question:
+        for _ in range(TRIES):
+            question = await self._read(path)
+            content = await self._documents.read(path)
+            if content.version != question.version:
+                continue
+            text = change(_decoded(content), question)
+            if text is None:
+                return question
+            try:
+                await self._documents.write(path, text.encode("utf-8", "surrogateescape"), expect=content.version)
+            except Conflict:
+                continue
+            self._bell.ring(path)
+            return await self._read(path)
+        raise Conflict("many writers are at this question", hint="try again in a moment")
+
+    async def sweep(self) -> int:
+        """Look at every question that waits, so that what is due is decided; how many still wait."""
+        return len([question async for question in self._waiting(Caller(None, Role.OPERATOR))])
+
     async def claim(self, caller: Caller) -> QuestionPage:
         """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
 
@@ -189,7 +272,7 @@ class Desk:
             if await self._documents.info(mark) is not None:
                 continue
             question = await self._read(info.path)
-            if question.kind != "escalation" or question.decision is None:
+            if question.kind != "escalation" or question.decision in (None, "withdrawn"):
                 continue
             with suppress(AlreadyExists):  # another run of the agent was first
                 await self._documents.write(mark, b"", expect=ABSENT)
@@ -229,7 +312,9 @@ class Desk:
     async def doctor(self, agent: str | None) -> list[DoctorFinding]:
         findings: list[DoctorFinding] = []
         for name in await self._documents.folders() if agent is None else [agent, FLEET]:
-            for info in await self._documents.list(f"{name}/{FOLDER}", ".md", deep=True):
+            listed = await self._documents.list(f"{name}/{FOLDER}", ".md", deep=True)
+            findings += inspect_conflicts([info.path for info in listed])
+            for info in listed:
                 try:
                     findings += inspect_question(await self._documents.read(info.path))
                 except NotFound:
@@ -245,6 +330,23 @@ class Desk:
 
 def _lags(content: Content, question: Question) -> bool:
     return question.decision is not None and parse(_decoded(content)).fields.get("state") != question.state
+
+
+def _is_due(question: Question, now: datetime) -> bool:
+    if question.state != "pending" or question.decide_by is None or question.default is None:
+        return False
+    try:
+        return parse_time(question.decide_by) <= now
+    except ValueError:
+        return False  # the doctor names it; until it is mended the question waits
+
+
+def check_why(why: str) -> str:
+    """*why* on one line. Raises InvalidArgument."""
+    line = one_line(why)
+    if not line or len(line) > MAX_NOTE_CHARS:
+        raise InvalidArgument(f"why is empty or longer than {MAX_NOTE_CHARS} characters", hint="say why, in a line")
+    return line
 
 
 def _check_open(question: Question, choice: str) -> None:

@@ -35,6 +35,7 @@ class Question(Result):
     answered_at: str | None = None
     note: str | None = None
     binding: dict[str, Any] | None = Field(default=None, description="The exact call that waits for the answer")
+    decide_by: str | None = Field(default=None, description="When the default answers it")
     tampered: bool = Field(default=False, description="The call in the file is not the one that was asked")
     problem: str | None = Field(default=None, description="Why the file cannot be read, with the line")
     version: str
@@ -50,6 +51,8 @@ class Question(Result):
             lines.append("Warning: the call in the file is not the one that was asked.")
         if self.options:
             lines.append(f"Options: {' | '.join(self.options)}{f' (default {self.default})' if self.default else ''}")
+        if self.decision is None and self.decide_by:
+            lines.append(f"Without an answer by {self.decide_by}: {self.default}")
         if self.decision is not None:
             choice = f": {self.choice}" if self.decision == "answered" else ""
             lines.append(f"{self.decision}{choice} by {self.answered_by}{f', {self.note}' if self.note else ''}")

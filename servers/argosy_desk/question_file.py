@@ -17,7 +17,7 @@ from argosy_core.frontmatter import key_line, parse, render
 from argosy_core.sections import headings, section
 from argosy_desk.binding import is_tampered, read_binding
 from argosy_desk.kinds import KINDS, Kind
-from argosy_desk.resolution import TITLE, Problem, Resolution, find_resolution
+from argosy_desk.resolution import TITLE, Problem, Resolution, find_resolution, render_resolution
 
 PROPOSAL = "Proposal"
 REASON = "Judge's reason for escalating"
@@ -89,6 +89,19 @@ def render_question(
         parts.append(f"## {OPTIONS}\n\n" + "\n".join(f"- {option}" for option in options))
     parts += [f"## How to answer\n\n{how_to_answer}", f"## {TITLE}"]
     return render(fields, "\n\n".join(parts) + "\n")
+
+
+def redacted_text(text: str, why: str, at: str) -> str:
+    """*text* without what was asked: its head, less what repeats the question, and who decided before."""
+    page, file = parse(text), parse_question(text)
+    gone = ("title", "schema", "default", "decide_by", "state")
+    fields = {name: value for name, value in page.fields.items() if name not in gone}
+    before = f" It was {file.resolution.verb.lower()} by {one_line(file.resolution.by)}." if file.resolution else ""
+    block = render_resolution("Redacted", "operator", {"resolved_at": at, "reason": why}, None)
+    return render(
+        {"type": file.kind, "state": "redacted", **fields},
+        f"# Redacted\n\n## {ASKED}\n\n> What stood here was taken out.{before}\n\n## {TITLE}\n\n{block}",
+    )
 
 
 def one_line(text: str) -> str:

@@ -40,6 +40,7 @@ def read_question(content: Content) -> Question:
         answered_at=block.fields.get("resolved_at") if block else None,
         note=(block.fields.get("note") or block.fields.get("reason")) if block else None,
         binding=dict(file.binding) if file.binding is not None else None,
+        decide_by=_text(file.fields.get("decide_by")),
         tampered=file.tampered,
         problem=f"line {standing.problem.line}: {standing.problem.reason}" if standing.problem else None,
         version=content.version,

@@ -1,4 +1,5 @@
-"""The block that answers a question: ``### <Approved|Denied|Redacted|Revised|Auto-decided|Answered> by <name>``.
+"""The block that answers a question: ``### <Approved|Denied|Redacted|Revised|Auto-decided|Answered|Withdrawn> by
+<name>``.
 
 It stands under the last ``## Resolution`` of the file, may be written in any editor, and the first one wins. What was
 clearly meant as such a block and is not one is a `Problem` with its line: nobody guesses whether it was a yes.
@@ -17,11 +18,11 @@ from argosy_core.sections import Line, code_blocks, end_of, fence_for, headings,
 from argosy_core.yamltext import YamlProblem, load_map
 
 TITLE = "Resolution"
-_VERBS = ("Approved", "Denied", "Redacted", "Revised", "Auto-decided", "Answered")
+_VERBS = ("Approved", "Denied", "Redacted", "Revised", "Auto-decided", "Answered", "Withdrawn")
 _HEADER = re.compile(rf"### ({'|'.join(_VERBS)}) by (\S.*)")
 # "Approved by", "## approve by", "**Denied by": what a person means who writes it from memory.
 _MEANT = re.compile(
-    r"[^a-z0-9<]{0,12}(?:approved?|denied|deny|redact(?:ed)?|revised?|auto.?decided?|answer(?:ed)?)[^\w<]{1,6}by\b",
+    r"[^a-z0-9<]{0,12}(?:approved?|denied|deny|redact(?:ed)?|revised?|auto.?decided?|answer(?:ed)?|withdrawn?)[^\w<]{1,6}by\b",
     re.IGNORECASE,
 )
 _FIELD = re.compile(r"(?:[-*] )?(resolved_at|note|reason|choice|outcome|amendment):[ \t]*(.*)")

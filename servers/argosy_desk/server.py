@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
+
+import anyio
+
+from argosy_core.errors import ArgosyError
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import MAX_LIMIT
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.types import Caller
 from argosy_desk.desk import Desk
 from argosy_desk.tools import build_tools
+
+POLL_SECONDS = 60.0
+logger = logging.getLogger(__name__)
+
+
+async def decide_what_is_due(desk: Desk, stop: anyio.Event) -> None:
+    """Let defaults answer what nobody answered in time, until *stop* is set; also where nobody asks what waits."""
+    while not stop.is_set():
+        try:
+            await desk.sweep()
+        except ArgosyError as error:  # tried again in a minute
+            logger.warning("questions could not be looked at: %s", error)
+        with anyio.move_on_after(POLL_SECONDS):
+            await stop.wait()
 
 
 def create(config: ServerConfig) -> ArgosyServer:
@@ -21,6 +41,8 @@ def create(config: ServerConfig) -> ArgosyServer:
         title="Desk",
         instructions="What a person must decide. Questions wait here until they are answered, here or in any editor.",
     )
+
+    server.workers = [partial(decide_what_is_due, desk)]
 
     async def pending(caller: Caller) -> str:
         return (await desk.pending(caller, None, MAX_LIMIT, None)).render()

@@ -71,4 +71,18 @@ def build_tools(desk: Desk) -> ToolBox:
         """One question with its state, and the decision once there is one."""
         return await desk.get(caller, question)
 
+    @box.tool("Withdraw a question", ActionClass.REVERSIBLE_WRITE, role=Role.HOST)
+    async def desk_withdraw(
+        caller: WhoCalls, question: QuestionId, why: Annotated[str, Field(description="In a line")]
+    ) -> Question:
+        """End a question that needs no answer any more, because what it was about is over."""
+        return await desk.withdraw(caller, question, why)
+
+    @box.tool("Redact a question", ActionClass.HIGH_RISK, role=Role.OPERATOR, destructive=True)
+    async def desk_redact(
+        caller: WhoCalls, question: QuestionId, why: Annotated[str, Field(description="In a line")]
+    ) -> Question:
+        """Take out what a question says, for good. That it was asked stays, with its hashes; it is not done."""
+        return await desk.redact(caller, question, why)
+
     return box

@@ -11,7 +11,7 @@ from argosy_goal.statuses import OPEN, Priority, Status, spoken
 class Step(BaseModel):
     """One step, a sub-goal of the file."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     id: str
     label: str
@@ -33,7 +33,7 @@ class Step(BaseModel):
 class Progress(BaseModel):
     """Steps done, of those that count: skipped and abandoned ones do not."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     done: int
     total: int

@@ -1,24 +1,126 @@
-"""How well a query fits an entry: how many of its words are in it, whatever the case."""
+"""Finding entries: the index knows the days, and of the best of those the entries are ranked.
+
+The index is the vault's own, with a shelf for journals: every script, word forms, phrases. It is brought in line when
+somebody searches; who writes does not wait for it.
+"""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
+from datetime import date
+
+from anyio import to_thread
+
+from argosy_core.index.documents import Hit, IndexedDocument
+from argosy_core.index.library import Library, Shelf
+from argosy_core.index.matching import Sought, fold, matches, sought
+from argosy_core.index.query import Term, parse
+from argosy_core.serving.config import ServerConfig
+from argosy_journal.days import FOLDER, Passage, day_of, day_of_stamp, decode_day, parse_day
+from argosy_journal.models import JournalEntry
+from argosy_journal.reading import DayFile, DayReader, Range, entry_of
+
+SCOPE = "journal"
+MOST_DAYS = 100  # whose entries are looked at
+MOST_MONTHS = 240  # of a range that the index filters by; a longer one is filtered afterwards
+MATCHED_CHARS = 200_000  # of an entry
+MOST_BETWEEN = 20  # characters between two words of a phrase
+
+_Ranked = tuple[int, str, str, int, JournalEntry]
+"""How many words an entry holds, its day and place, and the entry."""
 
 
-def matches(query: str, text: str, tags: Sequence[str]) -> int:
-    """How many words of *query* are in *text* or among *tags*; ``"quoted words"`` must stand together, as one."""
-    haystack = _fold(f"{text} {' '.join(tags)}")
-    return sum(part in haystack for part in _parts(query))
+class JournalSearch:
+    """Searches the journals of every agent of a vault. Its index is opened by the first search."""
+
+    def __init__(self, config: ServerConfig, reader: DayReader) -> None:
+        self._config = config
+        self._reader = reader
+
+    async def find(self, agent: str, query: str, days: Range) -> list[JournalEntry]:
+        """Entries of *days* that hold words of *query*: those with the most of them first, of these the newest."""
+        terms = parse(query)
+        demands = [_needles(term) for term in terms]
+        weaker = [_needles(part) for term in terms for part in term.relaxed()]
+        strict, loose = list[_Ranked](), list[_Ranked]()
+        for hit in await to_thread.run_sync(self._best_days, agent, query, days):
+            file = _file_of(hit)
+            if not days.holds(file.day):
+                continue
+            for index, passage in enumerate(await self._reader.passages(file)):
+                text = _searched(passage)
+                for ranked, wanted in ((strict, demands), (loose, weaker)):
+                    if count := sum(_stands_in(text, needles) for needles in wanted):
+                        ranked.append((count, *file.order[1:], index, entry_of(passage, file)))
+        found = sorted(strict or loose, key=lambda found: found[:-1], reverse=True)
+        return [entry for *_, entry in found]
+
+    def _best_days(self, agent: str, query: str, days: Range) -> Sequence[Hit]:
+        index = self._library().fresh(agent, (SCOPE,))
+        today = self._config.clock.now().date()
+        months = _months(days, today)
+        return index.search(query, agent=agent, scopes=(SCOPE,), types=months, limit=MOST_DAYS).hits
+
+    def _library(self) -> Library:
+        store, clock = self._config.store, self._config.clock
+        return store.shared(
+            "journal.library",
+            lambda: Library(store, clock, (Shelf(SCOPE, FOLDER, deep=True),), make_document),
+            Library.close,
+        )
 
 
-def _parts(query: str) -> set[str]:
-    found: list[str] = []
-    for index, piece in enumerate(query.split('"')):
-        folded = _fold(piece)
-        found += [folded.strip()] if index % 2 else folded.split()
-    return {part for part in found if part}
+def make_document(agent: str, path: str, data: bytes, stamp: tuple[int, int]) -> IndexedDocument:
+    """What the index holds of a day's file."""
+    day = day_of(path) or day_of_stamp(stamp[0])
+    passages = parse_day(decode_day(data))
+    return IndexedDocument(
+        path=path,
+        agent=agent,
+        scope=SCOPE,
+        name=path.split("/", 2)[2].removesuffix(".md"),
+        title=day.isoformat(),
+        type=f"{day:%Y-%m}",
+        description="",
+        tags=tuple(dict.fromkeys(tag for passage in passages for tag in passage.tags)),
+        body="\n\n".join(passage.text for passage in passages),
+        stamp=stamp,
+        day=day.isoformat(),
+    )
 
 
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+def _file_of(hit: Hit) -> DayFile:
+    day = date.fromisoformat(hit.day)
+    return DayFile(day, hit.path, (0, 0), hit.type)
+
+
+def _needles(term: Term) -> list[Sought]:
+    return [sought(needle) for needle in term.needles]
+
+
+def _searched(passage: Passage) -> str:
+    return fold(f"{passage.text[:MATCHED_CHARS]}\n{' '.join(passage.tags)}")
+
+
+def _stands_in(text: str, needles: Sequence[Sought]) -> bool:
+    """Whether *needles* stand in *text* one after the other, with nothing but signs and spaces between them."""
+    ends: set[int] | None = None
+    for needle in needles:
+        places = matches(text, [needle])
+        ends = {match.end for match in places if ends is None or any(_meet(text, end, match.start) for end in ends)}
+    return bool(ends)
+
+
+def _meet(text: str, end: int, start: int) -> bool:
+    return 0 <= start - end <= MOST_BETWEEN and not any(char.isalnum() for char in text[end:start])
+
+
+def _months(days: Range, today: date) -> list[str]:
+    """Every month of *days* as the index names it; [] asks for all."""
+    if days.start is None:
+        return []
+    last = days.end or today
+    first, count = days.start.year * 12 + days.start.month - 1, last.year * 12 + last.month
+    if not 0 < count - first <= MOST_MONTHS:
+        return []
+    return [f"{month // 12:04}-{month % 12 + 1:02}" for month in range(first, count)]

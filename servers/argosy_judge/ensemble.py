@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from argosy_core.policy.judgment import EnforcementAction, Failure
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
 from argosy_judge.cases import Case, Opinion, Specialist
 from argosy_judge.specialists import source_of
@@ -13,19 +14,22 @@ from argosy_judge.specialists import source_of
 logger = logging.getLogger(__name__)
 
 _ACTIONS = {
-    Verdict.ALLOW: "allow_executed",
-    Verdict.BLOCK: "block_executed",
-    Verdict.ESCALATE: "escalate_pending",
+    Verdict.ALLOW: EnforcementAction.ALLOW_EXECUTED,
+    Verdict.BLOCK: EnforcementAction.BLOCK_EXECUTED,
+    Verdict.ESCALATE: EnforcementAction.ESCALATE_PENDING,
+    Verdict.REVISE: EnforcementAction.REVISE_PENDING_SECOND_JUDGMENT,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What comes of a case, and what the host does about it."""
+    """What comes of a case, and what the host does about it. *raw* is the verdict before it was turned into that."""
 
     outcome: Verdict
     reason: str
-    enforcement_action: str
+    enforcement_action: EnforcementAction
+    raw: Verdict
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +38,51 @@ class Ensemble:
 
     specialists: Sequence[Specialist]
 
-    def decide(self, case: Case) -> Decision:
-        """The decision on *case*. Never raises."""
+    def hear(self, case: Case) -> list[Opinion]:
+        """The opinions of the specialists, up to the first block. Never raises."""
         opinions: list[Opinion] = []
         for specialist in self.specialists:
             opinions.append(_ask(specialist, case))
             if opinions[-1].verdict is Verdict.BLOCK:
                 break
-        if not any(opinion.decides for opinion in opinions) and _needs_a_judge(case):
-            opinions.append(Opinion(Verdict.ESCALATE, _nobody_decides(case)))
-        return _decision(case, opinions)
+        return opinions
+
+    def decide(self, case: Case) -> Decision:
+        """The decision on *case* by the specialists alone. Never raises."""
+        return conclude(case, self.hear(case))
 
 
-def blocked(reason: str) -> Decision:
+def conclude(case: Case, opinions: Sequence[Opinion]) -> Decision:
+    """The decision that *opinions* make together."""
+    heard = list(opinions)
+    blocked_already = any(opinion.verdict is Verdict.BLOCK for opinion in heard)
+    settled = case.decided or any(opinion.decides for opinion in heard)
+    if not settled and not blocked_already and _needs_a_judge(case):
+        heard.append(Opinion(Verdict.ESCALATE, _nobody_decides(case)))
+    return _audited(case, _decision(case, heard))
+
+
+def blocked(reason: str, failure: Failure | None = None) -> Decision:
     """The decision on what cannot even be judged."""
-    return Decision(Verdict.BLOCK, reason, _ACTIONS[Verdict.BLOCK])
+    action = _ACTIONS[Verdict.BLOCK]
+    return Decision(Verdict.BLOCK, reason, action, Verdict.BLOCK, failure)
+
+
+def is_audited(case: Case) -> bool:
+    """Whether the case is judged for the record only: reading, where the owner wants to see what judging would say."""
+    return case.action_class is ActionClass.READ_ONLY and case.standing.policy.settings.read_audit_mode
+
+
+def needs_model(case: Case) -> bool:
+    """Whether the owner wants more than rules for this case."""
+    return is_audited(case) or case.class_policy is ClassPolicy.JUDGE_REQUIRED
+
+
+def _audited(case: Case, decision: Decision) -> Decision:
+    if not is_audited(case):
+        return decision
+    reason = f"reading is judged for the record only: {decision.reason}"
+    return Decision(Verdict.ALLOW, reason, EnforcementAction.AUDIT_BYPASS, decision.raw, decision.failure)
 
 
 def _ask(specialist: Specialist, case: Case) -> Opinion:
@@ -56,9 +90,11 @@ def _ask(specialist: Specialist, case: Case) -> Opinion:
         opinion = specialist.evaluate(case)
     except Exception as error:
         logger.exception("specialist %s failed", specialist.name)
-        return Opinion(Verdict.BLOCK, f"JudgeUnavailable: {specialist.name} failed ({type(error).__name__})")
+        reason = f"{Failure.UNAVAILABLE}: {specialist.name} failed ({type(error).__name__})"
+        return Opinion(Verdict.BLOCK, reason, failure=Failure.UNAVAILABLE)
     if opinion.verdict is Verdict.REVISE:
-        return Opinion(Verdict.BLOCK, f"JudgePolicyInvalid: {specialist.name} asks to revise and says not what")
+        reason = f"{Failure.POLICY_INVALID}: {specialist.name} asks to revise and says not what"
+        return Opinion(Verdict.BLOCK, reason, failure=Failure.POLICY_INVALID)
     return opinion
 
 
@@ -83,7 +119,8 @@ def _decision(case: Case, opinions: Sequence[Opinion]) -> Decision:
     strictest = max(opinions, key=lambda opinion: opinion.verdict.rank)
     outcome = strictest.verdict
     if outcome is not Verdict.ALLOW:
-        return Decision(outcome, strictest.reason, _ACTIONS[outcome])
+        return Decision(outcome, strictest.reason, _ACTIONS[outcome], outcome, strictest.failure)
     bypassed = case.class_policy is ClassPolicy.BYPASS
     reason = "; ".join(dict.fromkeys(opinion.reason for opinion in opinions))
-    return Decision(outcome, reason, "audit_bypass" if bypassed else _ACTIONS[outcome])
+    action = EnforcementAction.AUDIT_BYPASS if bypassed else _ACTIONS[outcome]
+    return Decision(outcome, reason, action, outcome)

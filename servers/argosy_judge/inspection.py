@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
+from argosy_core.errors import ArgosyError
 from argosy_core.fleet.servers import SEPARATOR
+from argosy_core.policy.model_md import parse_model
 from argosy_core.serving.results import DoctorFinding
+from argosy_core.views.vault_reader import VaultReader
+from argosy_judge.backends import get_backend
+from argosy_judge.seats import backend_seats, model_seats
 from argosy_judge.standing import MCP, TOOLS, Standing
 
+SOON = timedelta(days=14)
+# Marks that folder-synchronising programs leave in the folder they carry away.
+SYNC_MARKS = (".stfolder", ".dropbox", ".dropbox.cache", ".sync", ".nextcloudsync.log", ".owncloudsync.log", ".icloud")
+_FAMILY = re.compile(r"[a-z]+")
+_FAMILIES = {"o": "gpt", "chatgpt": "gpt", "codex": "gpt"}
 
-def inspect(standing: Standing) -> Iterator[DoctorFinding]:
-    """Faults that block, then what is written down and has no effect."""
-    for fault in (*standing.gate, *standing.foreign):
+
+def inspect(standing: Standing, reader: VaultReader, now: datetime) -> Iterator[DoctorFinding]:
+    """Faults that block, then what is written down and has no effect, then what could be arranged better."""
+    for fault in (*standing.gate, *standing.foreign, *standing.mandate_faults):
+        loosened = "looser than the fleet's floor" in fault.message
         yield DoctorFinding(
             status="fail",
-            check="judge_policy",
-            message=f"{fault.message}; until it is mended, what is above reading is blocked",
+            check="judge_policy_floor" if loosened else "judge_policy",
+            message=f"{fault.message}; until it is mended, {_stopped(standing, fault)} is blocked",
             file=fault.file,
             line=fault.line,
             fix=fault.hint or "mend the file",
@@ -23,6 +37,99 @@ def inspect(standing: Standing) -> Iterator[DoctorFinding]:
     yield from _tools_problems(standing)
     yield from _vain_classes(standing)
     yield from _shadows(standing)
+    yield from _judges(standing)
+    yield from _family(standing, reader)
+    yield from _captures(standing, reader)
+    yield from _unclassified(standing)
+    yield from _mandates(standing, now)
+
+
+def _stopped(standing: Standing, fault: object) -> str:
+    return "every action that cites a mandate" if fault in standing.mandate_faults else "what is above reading"
+
+
+def _judges(standing: Standing) -> Iterator[DoctorFinding]:
+    """Judges that are asked for and are not there, and a validation that has nothing to go by."""
+    settings = standing.policy.settings
+    for axis, name in backend_seats(settings).items():
+        try:
+            get_backend(name)
+        except ArgosyError as error:
+            yield DoctorFinding(
+                status="fail", check="judge_health", fix=error.hint or "install it", file=settings.where,
+                message=f"{axis}: {error.message}; what it should judge is stopped",
+                line=settings.line(f"specialist_composition.{axis}"),
+            )  # fmt: skip
+    if settings.validation == "strict" and not model_seats(settings) and not backend_seats(settings):
+        yield DoctorFinding(
+            status="warn", check="judge_schemas", message="validation is strict, and no judge here revises anything",
+            file=settings.where, line=settings.line("validation"), fix="take the line out, or name a judge",
+        )  # fmt: skip
+
+
+def _family(standing: Standing, reader: VaultReader) -> Iterator[DoctorFinding]:
+    """A judge of the actor's own family shares its blind spots."""
+    settings = standing.policy.settings
+    if settings.model is None or not model_seats(settings):
+        return
+    data = reader.read(f"{standing.agent}/model.md") or b""
+    actor = parse_model(data.decode("utf-8", "replace")).default_model
+    if actor is not None and family(actor) == family(settings.model):
+        yield DoctorFinding(
+            status="warn", check="judge_model_family", file=settings.where, line=settings.line("model"),
+            message=f"{standing.agent} acts with {actor} and is judged by {settings.model}, of the same family",
+            fix="let a model of another family judge",
+        )  # fmt: skip
+
+
+def family(model: str) -> str:
+    """What a model's name begins with, without its maker's: ``vendor/claude-x`` is ``claude``."""
+    match = _FAMILY.search(model.rpartition("/")[2].casefold())
+    name = match[0] if match else model.casefold()
+    return _FAMILIES.get(name, name)
+
+
+def _captures(standing: Standing, reader: VaultReader) -> Iterator[DoctorFinding]:
+    """Whether a vault that is carried elsewhere by a program is judged when an agent writes down what others said."""
+    if standing.policy.settings.judge_captures:
+        return
+    synced = next((mark for mark in SYNC_MARKS if mark in reader.list_dir("")), None)
+    if synced is not None:
+        yield DoctorFinding(
+            status="warn", check="vault_synced_judge_captures_off",
+            message=f"the vault is synchronised ({synced}), and captures of {standing.agent} are not judged",
+            file=standing.policy.settings.where, fix="set `judge_captures: true` in judges.md",
+        )  # fmt: skip
+
+
+def _unclassified(standing: Standing) -> Iterator[DoctorFinding]:
+    """Servers whose tools nobody gave a class: each of them is an external side effect."""
+    said = {*standing.mcp.overrides, *standing.classification}
+    for entry in standing.mcp.entries:
+        named = any(name.startswith(f"{entry.server}{SEPARATOR}") for name in said)
+        if entry.default_action_class is None and not named:
+            yield DoctorFinding(
+                status="warn", check="mcp_tool_classification", file=f"{standing.agent}/{MCP}", line=entry.line,
+                message=f"no tool of {entry.server} has a class: all count as external side effects",
+                fix="add default_action_class, or lines under ## Tool classification in tools.md",
+            )  # fmt: skip
+
+
+def _mandates(standing: Standing, now: datetime) -> Iterator[DoctorFinding]:
+    wanted = standing.policy.settings.mandates.no_expiry_warning
+    for mandate in standing.mandates.values():
+        ends = mandate.expires_at
+        if mandate.state == "revoked":
+            continue
+        if ends is None and wanted:
+            message, fix = f"the mandate {mandate.id} never ends", "add expires_at"
+        elif ends is not None and now < ends <= now + SOON:
+            message, fix = f"the mandate {mandate.id} ends on {ends.date()}", "renew it, or let it end"
+        else:
+            continue
+        yield DoctorFinding(
+            status="warn", check="judge_mandates", message=message, file=mandate.where, line=mandate.line, fix=fix
+        )
 
 
 def _tools_problems(standing: Standing) -> Iterator[DoctorFinding]:

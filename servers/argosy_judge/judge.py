@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from anyio import to_thread
 
+from argosy_core.clock import rfc3339
+from argosy_core.errors import ArgosyError
 from argosy_core.ids import new_id
+from argosy_core.policy.grants import UNLIMITED
+from argosy_core.policy.judgment import EnforcementAction, Failure, JudgeError, JudgeProposalInvalid
+from argosy_core.policy.money import usd
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding
-from argosy_core.types import ActionClass
+from argosy_core.types import Caller, Role, Verdict
 from argosy_core.views.agents import list_agents
 from argosy_core.views.vault_reader import VaultReader
-from argosy_judge.cases import Case, Specialist
-from argosy_judge.classes import Classified, KnownTool, classify, identify
+from argosy_judge.budgets import Budgets
+from argosy_judge.cases import Case, Charge, Situation, Specialist
+from argosy_judge.classes import KnownTool, classify, identify
 from argosy_judge.ensemble import Decision, Ensemble, blocked
 from argosy_judge.explanation import explain, policy_document
+from argosy_judge.grant_store import GrantStore
+from argosy_judge.health import judgment_findings
+from argosy_judge.hearing import UNKNOWN, Hearing, Outcome, build_case, close_hearing, open_hearing
 from argosy_judge.inspection import inspect
+from argosy_judge.ledger import Amount, Ledger, Open
+from argosy_judge.ledgers import Ledgers
+from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
+from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
-from argosy_judge.proposal import Proposal, ProposalInvalid, read_proposal
-from argosy_judge.specialists import ClassRules, Faults, MissingJudge, ScopeRules
-from argosy_judge.standing import JUDGES, MCP, REGISTRY, TOOLS, Standing, StandingPolicies, files_of
+from argosy_judge.proposal import Proposal, read_proposal
+from argosy_judge.scope_rules import ScopeRules
+from argosy_judge.seats import Heard
+from argosy_judge.specialists import BudgetRules, ClassRules, Faults, ModeRules, explain_breach
+from argosy_judge.standing import JUDGES, MANDATES, MCP, POLICY, REGISTRY, TOOLS, StandingPolicies, files_of
 
 JUDGE_ID = "rules"
-_UNKNOWN = Classified(ActionClass.EXTERNAL_SIDE_EFFECT, "default_unknown")
 POLICY_URI = "judge://policy"
+_INCONSISTENT = "mandate_state_inconsistent"
 
 
 class Judge:
@@ -37,44 +55,179 @@ class Judge:
         self._clock = config.clock
         self._ids = config.ids
         self._files = files
+        self._chain = config.store.chain
         self._reader = VaultReader(files)
         self._policies = StandingPolicies(files, config.clock)
+        self.grants = GrantStore(config)
+        self._ledgers = Ledgers(config)
+        self.budgets = Budgets(config, self._policies, self.grants, self._ledgers)
+        self._calls = ModelCalls(config, self._ledgers)
         scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))
-        self._ensemble = Ensemble((Faults(), ClassRules(), MissingJudge(), scope, *specialists))
+        mandate = MandateRules(self.grants)
+        rules: tuple[Specialist, ...] = (
+            Faults(),
+            scope,
+            BudgetRules(),
+            ModeRules(),
+            ClassRules(),
+            mandate,
+            *specialists,
+        )
+        self._ensemble = Ensemble(rules)
 
-    async def evaluate(self, agent: str, proposal: Mapping[str, Any]) -> Judgment:
-        """The judgment on *proposal* of *agent*. What is wrong with either is in it, not raised."""
-        return await to_thread.run_sync(self._evaluate, agent, proposal)
+    def now(self) -> datetime:
+        """The time by which grants end."""
+        return self._clock.now()
 
-    def _evaluate(self, agent: str, raw: Mapping[str, Any]) -> Judgment:
+    # Judging
+
+    async def evaluate(self, agent: str, proposal: Mapping[str, Any], caller: Caller | None = None) -> Judgment:
+        """The judgment on *proposal* of *agent* by everybody but a model. What is wrong is in it, not raised."""
+        hearing = await self.hear(agent, proposal, caller)
+        return await self.close(hearing, self.unheard(hearing, "nobody can ask a model here"))
+
+    def evaluate_now(self, agent: str, proposal: Mapping[str, Any], caller: Caller | None = None) -> Judgment:
+        """As `evaluate`, by the rules alone and without setting anything aside. Blocks."""
+        hearing = self._open(agent, proposal, caller)
+        return self._judgment(hearing, close_hearing(hearing, self.unheard(hearing, "nobody can ask a model here")))
+
+    async def hear(self, agent: str, proposal: Mapping[str, Any], caller: Caller | None = None) -> Hearing:
+        """The rules' opinions on *proposal*, and what a model is to be asked, its cost set aside. Never raises."""
+        # Straight to the loop's own threads: the way through anyio's limiter costs as much as the judging.
+        opened = asyncio.get_running_loop().run_in_executor(None, self._open, agent, proposal, caller)
+        hearing = await opened
+        if hearing.question is None or hearing.case is None:
+            return hearing
+        try:
+            await self._calls.reserve(hearing)
+        except ArgosyError as error:
+            return _failed(hearing, error)
+        return hearing
+
+    def unheard(self, hearing: Hearing, reason: str) -> Heard | None:
+        """What it becomes when the model that should be asked cannot be."""
+        return self._calls.unheard(hearing, reason)
+
+    async def close(self, hearing: Hearing, answer: Heard | None) -> Judgment:
+        """The judgment on *hearing*, with what a model said if one was asked. Never raises."""
+        if hearing.question is not None and answer is not None:
+            answer = await self._calls.settle(hearing, answer)
+        if answer is None and hearing.context is None:
+            outcome = close_hearing(hearing, None)
+        else:
+            outcome = await to_thread.run_sync(close_hearing, hearing, answer)
+        if hearing.case is not None and (hearing.case.charges or outcome.decision.reason.startswith(_INCONSISTENT)):
+            outcome = await self._charge(hearing.case, outcome)
+        return self._judgment(hearing, outcome)
+
+    def read_reply(self, hearing: Hearing, text: str, model: str | None, meta: Mapping[str, Any] | None) -> Heard:
+        """What a model's reply says. Blocks nothing and never raises: what cannot be read is a failure of the judge."""
+        return self._calls.read(hearing, text, model, meta)
+
+    def _open(self, agent: str, raw: Mapping[str, Any], caller: Caller | None) -> Hearing:
         started = self._clock.monotonic()
         standing = self._policies.current(agent)
+        hearing = Hearing(raw, new_id("proposal", self._clock, self._ids), standing, started=started)
         try:
-            case = _case(read_proposal(raw), standing)
-        except ProposalInvalid as error:
-            decision = blocked(f"JudgeProposalInvalid: {error}")
-            return self._judgment(standing, decision, _UNKNOWN, "", started)
-        decision = self._ensemble.decide(case)
-        return self._judgment(standing, decision, case.classified, case.proposal.arguments_hash, started)
+            proposal = read_proposal(raw)
+        except JudgeProposalInvalid as error:
+            reason = f"{Failure.PROPOSAL_INVALID}: {error.message}"
+            return replace(hearing, decision=blocked(reason, Failure.PROPOSAL_INVALID))
+        situation = self._situation(agent, caller)
+        return open_hearing(hearing, proposal, situation, self._ensemble, self._reader)
 
-    def _judgment(
-        self, standing: Standing, decision: Decision, classified: Classified, digest: str, started: float
-    ) -> Judgment:
-        action_class = classified.action_class
+    def _situation(self, agent: str, caller: Caller | None) -> Situation:
+        now, run = self._clock.now(), caller.run if caller else None
+
+        def ledger() -> Ledger:
+            return self._ledgers.look(agent)
+
+        if caller is None or caller.grant is None:
+            return Situation(now, ledger, run)
+        name = None if caller.grant.startswith("{") else caller.grant
+        try:
+            return Situation(now, ledger, run, self.grants.of_run(caller.grant, agent), name)
+        except ArgosyError as error:
+            return Situation(now, ledger, run, UNLIMITED, name, error.message)
+
+    async def _charge(self, case: Case, outcome: Outcome) -> Outcome:
+        """Set aside what an allowed call costs, all of it at once or nothing; remember a suspicious citing."""
+        try:
+            if outcome.decision.reason.startswith(_INCONSISTENT):
+                await self._throttle(case)
+                return outcome
+            if outcome.decision.outcome is not Verdict.ALLOW or outcome.decision.raw is not Verdict.ALLOW:
+                return outcome
+            name = await self._set_aside(case)
+        except ArgosyError as error:
+            reason = f"{Failure.BUDGET_EXHAUSTED}: {error.message}"
+            return replace(outcome, decision=blocked(reason, Failure.BUDGET_EXHAUSTED))
+        if isinstance(name, Decision):
+            return replace(outcome, decision=name)
+        return replace(outcome, reservation=name)
+
+    async def _throttle(self, case: Case) -> None:
+        until, now = rebind_until(case), case.situation.now
+
+        def mark(ledger: Ledger) -> tuple[Ledger, None]:
+            return ledger.throttle(throttle_name(case), until, now), None
+
+        await self._ledgers.change(case.agent, mark)
+
+    async def _set_aside(self, case: Case) -> str | Decision:
+        charges: list[Charge] = case.charges
+        now, name = self._clock.now(), self._ids.random(8).hex()
+        caps = [cap for charge in charges for cap in charge.caps]
+        purses = tuple(dict.fromkeys(purse for charge in charges for purse in charge.purses))
+        nano, counted = max(c.nano for c in charges), any(c.counts_action for c in charges)
+        amount = Amount(nano, 0, int(counted))
+        until = now + timedelta(seconds=case.standing.policy.settings.mandates.reservation_ttl_s)
+
+        def reserve(ledger: Ledger) -> tuple[Ledger, str | Decision]:
+            breaches = ledger.breaches(amount, caps, now)
+            if breaches:
+                reason = f"{Failure.BUDGET_EXHAUSTED}: {explain_breach(breaches[0])}"
+                return ledger, blocked(reason, Failure.BUDGET_EXHAUSTED)
+            wanted = Open(amount, purses, ledger.today(purses, now), until, case.situation.run)
+            return ledger.reserve(name, wanted), wanted.day
+
+        done = await self._ledgers.change(case.agent, reserve)
+        if isinstance(done, Decision):
+            return done
+        fields = {
+            "reservation_id": name, "run_id": case.situation.run, "tool_name": case.tool.full_name, "payer": "actor",
+            "mandate_id": next((c.mandate for c in charges if c.mandate), None), "cost_kind": "external",
+            "estimate": [*amount], "purses": [*purses], "day": done, "until": rfc3339(until),
+        }  # fmt: skip
+        await self._ledgers.log(case.agent, "budget.reserve", fields)
+        return name
+
+    def _judgment(self, hearing: Hearing, outcome: Outcome) -> Judgment:
+        standing, classified, decision = hearing.standing, hearing.classified, outcome.decision
+        action_class, heard = classified.action_class, outcome.heard
         return Judgment(
             outcome=decision.outcome,
             reason=decision.reason,
-            judge_id=JUDGE_ID,
+            judge_id=JUDGE_ID if heard is None else "ensemble",
             policy_version=standing.version,
             enforcement_action=decision.enforcement_action,
-            proposal_id=new_id("proposal", self._clock, self._ids),
+            proposal_id=hearing.proposal_id,
             classification=action_class,
             classification_source=classified.source,
             class_policy=standing.policy.class_policy[action_class],
             class_policy_source=standing.policy.source[action_class],
-            arguments_hash=digest,
-            latency_ms=round((self._clock.monotonic() - started) * 1000, 3),
+            arguments_hash=hearing.case.proposal.arguments_hash if hearing.case else "",
+            raw_outcome=decision.raw,
+            amendment=None if outcome.amendment is None else dict(outcome.amendment),
+            amended=_amended(hearing, outcome),
+            judges=[] if heard is None else _records(hearing, heard),
+            reservation=outcome.reservation,
+            model_id=heard.model_id if heard else None,
+            latency_ms=round((self._clock.monotonic() - hearing.started) * 1000, 3),
+            cost_usd=usd(heard.cost_nano) if heard else 0.0,
         )
+
+    # Explaining
 
     async def tool_class(self, agent: str, server: str, name: str) -> ToolClass:
         """The class of a tool for *agent*."""
@@ -84,25 +237,35 @@ class Judge:
         fields = {"server": server, "tool": name, "class": found.action_class, "source": found.source}
         return ToolClass.model_validate(fields)
 
-    async def explain(self, agent: str, name: str, arguments: dict[str, Any] | None) -> Explanation:
+    async def explain(
+        self, agent: str, name: str, arguments: dict[str, Any] | None, caller: Caller | None = None
+    ) -> Explanation:
         """What the policy says of a call, without judging it for anybody."""
-        return await to_thread.run_sync(self._explain, agent, name, arguments)
+        return await to_thread.run_sync(self._explain, agent, name, arguments, caller)
 
-    def _explain(self, agent: str, name: str, arguments: dict[str, Any] | None) -> Explanation:
+    def _explain(
+        self, agent: str, name: str, arguments: dict[str, Any] | None, caller: Caller | None = None
+    ) -> Explanation:
         raw = {"tool_name": name, "tool_call_id": "explain", "tool_arguments": arguments or {}}
         standing = self._policies.current(agent)
+        situation = self._situation(agent, caller)
         try:
-            case = _case(read_proposal(raw), standing)
-        except ProposalInvalid as error:
+            case = build_case(read_proposal(raw), standing, situation)
+        except JudgeProposalInvalid as error:
             tool = KnownTool(name, None, False, None)
-            case = Case(Proposal(name, None, "explain", {}, ""), tool, _UNKNOWN, standing)
-            return explain(case, blocked(f"JudgeProposalInvalid: {error}"))
+            case = Case(Proposal(name, None, "explain", {}, ""), tool, UNKNOWN, standing, situation)
+            return explain(case, blocked(f"{Failure.PROPOSAL_INVALID}: {error.message}"))
         return explain(case, self._ensemble.decide(case))
 
     async def policy(self, agent: str) -> str:
         """The policy in force for *agent* as JSON."""
         standing = await to_thread.run_sync(self._policies.current, agent)
         return json.dumps(policy_document(standing), ensure_ascii=False, indent=2)
+
+    async def budget_document(self, agent: str) -> str:
+        """Every purse of *agent* with its caps, as JSON."""
+        lines = await self.budgets.lines(Caller(agent, Role.AGENT), agent, "all")
+        return json.dumps([line.model_dump(mode="json") for line in lines], indent=2)
 
     # What the server base asks
 
@@ -114,25 +277,68 @@ class Judge:
             standing = self._policies.current(agent)
             present = sum(self._files.info(path) is not None for path in files_of(agent))
             classified = len(standing.classification)
-            faults = len(standing.gate) + len(standing.foreign)
+            faults = len(standing.gate) + len(standing.foreign) + len(standing.mandate_faults)
             return {"policy_files": present, "classified_tools": classified, "faults": faults}
 
         return await to_thread.run_sync(count)
 
     async def doctor(self, agent: str | None) -> list[DoctorFinding]:
-        def look() -> list[DoctorFinding]:
-            agents = [agent] if agent else list_agents(self._reader)
-            found = dict.fromkeys(finding for name in agents for finding in inspect(self._policies.current(name)))
-            return list(found) or [DoctorFinding(status="pass", check="judge_policy", message="every policy reads")]
+        agents = [agent] if agent else await to_thread.run_sync(list_agents, self._reader)
 
-        return await to_thread.run_sync(look)
+        def look() -> list[DoctorFinding]:
+            found = [
+                f for name in agents for f in inspect(self._policies.current(name), self._reader, self._clock.now())
+            ]
+            problems = self.grants.listed(None)[1]
+            found += [
+                DoctorFinding(status="fail", check="judge_grants", message=f"{p.message}; it grants nothing",
+                    file=p.where, line=p.line, fix=p.hint or "mend the file")
+                for p in problems
+            ]  # fmt: skip
+            return found
+
+        found = await to_thread.run_sync(look)
+        for name in agents:
+            standing = await to_thread.run_sync(self._policies.current, name)
+            found += await judgment_findings(self._chain, self._files, standing, self._clock.now())
+        found = list(dict.fromkeys(found))
+        fine = DoctorFinding(status="pass", check="judge_policy", message="every policy reads")
+        return found or [fine]
 
     def uris_of(self, path: str) -> list[str]:
         *folder, name = path.split("/")
-        bears = path in (JUDGES, REGISTRY) or (len(folder) == 1 and name in (JUDGES, TOOLS, MCP))
+        if path.startswith("_fleet/grants/"):
+            return ["judge://grants"]
+        if path.startswith("_fleet/budgets/"):
+            return ["judge://budget"]
+        fleets = (JUDGES, POLICY, MANDATES, REGISTRY)
+        bears = path in fleets or (len(folder) == 1 and name in (JUDGES, TOOLS, MCP, MANDATES))
         return [POLICY_URI] if bears else []
 
 
-def _case(proposal: Proposal, standing: Standing) -> Case:
-    tool = identify(proposal.tool_name, proposal.server, standing)
-    return Case(proposal, tool, classify(tool, standing), standing)
+def _failed(hearing: Hearing, error: ArgosyError) -> Hearing:
+    from argosy_judge.ensemble import conclude
+    from argosy_judge.seats import failed
+
+    assert hearing.case is not None
+    failure = error if isinstance(error, JudgeError) else JudgeError(error.message, hint=error.hint)
+    decision = conclude(hearing.case, [*hearing.opinions, failed(hearing.case, failure)])
+    return replace(hearing, question=None, decision=decision)
+
+
+def _amended(hearing: Hearing, outcome: Outcome) -> dict[str, Any] | None:
+    if outcome.amended is not None:
+        return dict(outcome.amended)
+    person = outcome.decision.enforcement_action is EnforcementAction.OPERATOR_REVISE_EXECUTED
+    return dict(hearing.raw) if person else None
+
+
+def _records(hearing: Hearing, heard: Heard) -> list[dict[str, Any]]:
+    """One part for each judge beyond the rules, as the log keeps one event for each."""
+    rules = max((o.verdict for o in hearing.opinions), key=lambda v: v.rank, default=Verdict.ALLOW)
+    pending = EnforcementAction.ALLOW_PENDING_NEXT_JUDGE
+    records = [{"judge_id": JUDGE_ID, "outcome": rules.value, "enforcement_action": pending.value}]
+    votes = [{"judge_id": vote.seat, "outcome": vote.outcome.value, "reason": vote.reason} for vote in heard.votes]
+    if not votes:
+        votes = [{"judge_id": "judge", "outcome": heard.opinion.verdict.value, "reason": heard.opinion.reason}]
+    return [*records, *votes]

@@ -1,104 +1,138 @@
-"""The specialists that need no model: what the policy files say."""
+"""The specialists that need no model and no place: what the policy files, the run's grant and its mode say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from argosy_core.policy.paths import readings, resolve_path
-from argosy_core.policy.scope import check_write, find_paths, is_path_key
-from argosy_core.types import ActionClass, ClassPolicy, Verdict
-from argosy_core.yamltext import is_list, is_map
-from argosy_judge.cases import Case, Opinion
+from argosy_core.policy.judgment import Failure
+from argosy_core.types import ActionClass, ClassPolicy, Mode, Verdict
+from argosy_judge.caps import fleet_caps, grant_caps, purses_of
+from argosy_judge.cases import Case, Charge, Opinion
+from argosy_judge.ledger import Amount, Breach
 
-_UNAVAILABLE = "JudgeUnavailable"
+_ALLOW = Verdict.ALLOW
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Blocks what is above reading while a policy file that bears on it cannot be read."""
+    """Blocks what is above reading while a policy file that bears on it cannot be read, or the grant does not count."""
 
     name: str = "faults"
 
     def evaluate(self, case: Case) -> Opinion:
         faults = (*case.standing.gate, *(() if case.tool.own else case.standing.foreign))
-        if not faults or case.action_class is ActionClass.READ_ONLY:
-            return Opinion(Verdict.ALLOW, "every policy file reads")
-        hint = f" ({faults[0].hint})" if faults[0].hint else ""
-        return Opinion(Verdict.BLOCK, f"JudgePolicyInvalid: {faults[0].message}{hint}")
+        if case.action_class is ActionClass.READ_ONLY:
+            return Opinion(_ALLOW, "every policy file reads" if not faults else "reading goes on")
+        if faults:
+            hint = f" ({faults[0].hint})" if faults[0].hint else ""
+            return _failed(case, Failure.POLICY_INVALID, f"{faults[0].message}{hint}")
+        if case.situation.grant_fault is not None:
+            return Opinion(Verdict.BLOCK, f"the run's grant does not count: {case.situation.grant_fault}")
+        return Opinion(_ALLOW, "every policy file reads")
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRules:
+    """Whether what the call costs, as the owner states it in ``tools.md``, fits under every cap. An allowed call's cost
+    is set aside before the verdict is given."""
+
+    name: str = "budget"
+
+    def evaluate(self, case: Case) -> Opinion:
+        situation = case.situation
+        tools = case.standing.tools
+        nano = tools.costs.get(case.tool.full_name, tools.costs.get(case.tool.name, 0)) if tools else 0
+        counted = situation.grant.limits.actions is not None and case.action_class is not ActionClass.READ_ONLY
+        if not nano and not counted:
+            return Opinion(_ALLOW, "it costs nothing")
+        caps = [*grant_caps(situation.grant, situation.grant_id, situation.run)]
+        caps = (
+            [*fleet_caps(case.standing.rules.cost_caps), *caps] if nano else [c for c in caps if "actions" in c.purse]
+        )
+        charge = Charge(nano, purses_of("actor", caps, None, "external"), tuple(caps), counts_action=counted)
+        breaches = situation.ledger().breaches(Amount(nano, 0, int(counted)), caps, situation.now)
+        case.charges.append(charge)
+        if breaches:
+            return Opinion(Verdict.BLOCK, f"{Failure.BUDGET_EXHAUSTED}: {explain_breach(breaches[0])}")
+        return Opinion(_ALLOW, "its cost fits under every cap")
+
+
+@dataclass(frozen=True, slots=True)
+class ModeRules:
+    """What the run's mode makes of the class: dry runs do nothing, others ask before they reach beyond the vault."""
+
+    name: str = "standing"
+
+    def evaluate(self, case: Case) -> Opinion:
+        mode, wanted = case.situation.grant.mode, case.action_class
+        if mode is Mode.FREE or wanted is ActionClass.READ_ONLY:
+            return Opinion(_ALLOW, f"the run is {mode}")
+        if mode is Mode.DRY:
+            return Opinion(Verdict.BLOCK, "the run is dry: nothing above reading is done, it is to be simulated")
+        if wanted is ActionClass.REVERSIBLE_WRITE or case.decided:
+            return Opinion(_ALLOW, f"the run is {mode}")
+        said = "and nobody is known to watch it" if mode is Mode.WATCHED else "and proposes instead of acting"
+        return Opinion(Verdict.ESCALATE, f"the run is {mode} {said}: a person decides")
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRules:
-    """What the class policy says of the tool's class."""
+    """What the fleet's lists, the run's grant and the class policy say of the tool."""
 
     name: str = "policy"
 
     def evaluate(self, case: Case) -> Opinion:
+        refused = _listed(case) or _beyond_grant(case)
+        if refused is not None:
+            return Opinion(Verdict.BLOCK, refused)
         said = f"{case.action_class} is {case.class_policy} ({source_of(case)})"
-        if case.class_policy is ClassPolicy.ESCALATE:
+        if case.class_policy is ClassPolicy.ESCALATE and not case.decided:
             return Opinion(Verdict.ESCALATE, f"{said}: a person decides")
-        return Opinion(Verdict.ALLOW, said)
+        return Opinion(_ALLOW, said)
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeRules:
-    """Whether every place that the arguments name is one the agent may write to.
-
-    *agents* and *root* are the names of all agents (asked for only when a place lies outside the agent's folder) and
-    the vault's absolute path. Tools of our own confine the names they take by themselves: of their arguments only
-    those are looked at whose key means a path, and only when they lead out of the agent's folder.
-    """
-
-    agents: Callable[[], Sequence[str]]
-    root: str
-    name: str = "scope"
-
-    def evaluate(self, case: Case) -> Opinion:
-        if case.action_class is ActionClass.READ_ONLY:
-            return Opinion(Verdict.ALLOW, "reading is not confined to the write paths")
-        places = list(self._places(case))
-        for pointer, text in places:
-            reason = self._refusal(case, text)
-            if reason is not None:
-                return Opinion(Verdict.BLOCK, f"{_shown(text)} (argument {_shown(pointer)}) is out of scope: {reason}")
-        return Opinion(Verdict.ALLOW, "every path is inside the write paths" if places else "no path is named")
-
-    def _places(self, case: Case) -> Iterator[tuple[str, str]]:
-        arguments = case.proposal.arguments
-        if not case.tool.own:
-            yield from find_paths(arguments)
-        elif any(map(is_path_key, _keys(arguments))):
-            for pointer, text in find_paths(arguments):
-                if is_path_key(_last_name(pointer)) and self._leads_out(case.agent, text):
-                    yield pointer, text
-
-    def _leads_out(self, agent: str, text: str) -> bool:
-        places = [resolve_path(form, agent, self.root) for form in readings(text)]
-        return not all(place is not None and (place == agent or place.startswith(f"{agent}/")) for place in places)
-
-    def _refusal(self, case: Case, text: str) -> str | None:
-        tools = case.standing.tools
-        check = check_write(tools, case.agent, text, root=self.root)
-        if not check.allowed and self._leads_out(case.agent, text):
-            check = check_write(tools, case.agent, text, agents=self.agents(), root=self.root)
-        return None if check.allowed else check.reason
+def _listed(case: Case) -> str | None:
+    rules, tool = case.standing.rules, case.tool
+    for name in dict.fromkeys((tool.full_name, tool.name)):
+        if rules.tools.refuses(name) == "deny":
+            return f"policy.md denies the tool {name}"
+    if rules.tools.refuses(tool.full_name) == "allow":
+        return f"policy.md allows a list of tools, and {tool.full_name} is not on it"
+    if not tool.own and tool.server is not None and (which := rules.mcp_servers.refuses(tool.server)):
+        return f"policy.md {'denies' if which == 'deny' else 'does not list'} the server {tool.server}"
+    return None
 
 
-@dataclass(frozen=True, slots=True)
-class MissingJudge:
-    """Stands in for a judge that a policy file asks for and that is not there: a failure, which blocks by default."""
+def _beyond_grant(case: Case) -> str | None:
+    grant, name = case.situation.grant, case.tool.full_name
+    if case.action_class is ActionClass.READ_ONLY and grant.tools is None:
+        return None
+    if not grant.allows_tool(name):
+        return f"the run's grant does not hold the tool {name}"
+    if case.action_class.rank > grant.max_class.rank:
+        return f"the run's grant goes up to {grant.max_class}, and {name} is {case.action_class}"
+    if grant.has_ended(case.situation.now):
+        return "the run's grant is over"
+    return None
 
-    name: str = "llm"
 
-    def evaluate(self, case: Case) -> Opinion:
-        settings = case.standing.policy.settings
-        wanted = settings.backend if settings.backend != "rules" else ", ".join(settings.specialist_composition)
-        if case.class_policy is not ClassPolicy.JUDGE_REQUIRED or not wanted:
-            return Opinion(Verdict.ALLOW, "no other judge is asked for")
-        verdict = settings.failure_policy.outcome(_UNAVAILABLE, case.action_class)
-        return Opinion(verdict, f"{_UNAVAILABLE}: {settings.where} asks for a judge that is not there ({wanted})", True)
+def explain_breach(breach: Breach) -> str:
+    """Which cap is passed, by what."""
+    from argosy_core.policy.money import show_usd
+
+    cap = breach.cap
+    kind = cap.purse.rpartition(":")[2]
+    show = str if kind in ("tokens", "actions") else show_usd
+    period = {"day": "today", "month": "this month", "total": "in all"}[cap.period]
+    unit = f" {kind}" if kind in ("tokens", "actions") else ""
+    return (
+        f"{cap.source} allows {show(cap.limit)}{unit} {period}; {show(breach.spent)} is spent, "
+        f"{show(breach.outstanding)} set aside, {show(breach.wanted)} asked for"
+    )
+
+
+def _failed(case: Case, failure: Failure, message: str) -> Opinion:
+    return Opinion(Verdict.BLOCK, f"{failure}: {message}", failure=failure)
 
 
 def source_of(case: Case) -> str:
@@ -106,25 +140,3 @@ def source_of(case: Case) -> str:
     return {"judges.md": f"{case.agent}/judges.md", "project_floor": "judges.md"}.get(
         case.policy_source, case.policy_source
     )
-
-
-def _keys(arguments: Any) -> Iterator[str]:
-    """Every key at any depth; without recursion, since a caller chooses the depth."""
-    pending = [arguments]
-    while pending:
-        value = pending.pop()
-        if is_map(value):
-            yield from value
-            pending += value.values()
-        elif is_list(value):
-            pending += value
-
-
-def _last_name(pointer: str) -> str:
-    """The key nearest to what a JSON pointer points at; positions in lists are none."""
-    names = [part for part in pointer.split("/") if not part.isdecimal()]
-    return names[-1].replace("~1", "/").replace("~0", "~") if names else ""
-
-
-def _shown(text: str) -> str:
-    return ascii(text if len(text) <= 120 else text[:117] + "...")

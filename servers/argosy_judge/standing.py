@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -12,15 +12,18 @@ from argosy_core.errors import ArgosyError
 from argosy_core.fleet import FILE, Registry, load_registry, packaged
 from argosy_core.policy.errors import PolicyInvalid
 from argosy_core.policy.judges_md import ResolvedPolicy, merge_floor, parse_judges, policy_version
+from argosy_core.policy.mandates_md import merged, parse_mandates
+from argosy_core.policy.mandates_model import Mandate
 from argosy_core.policy.mcp_md import McpFile, parse_mcp
+from argosy_core.policy.policy_md import PolicyRules, parse_policy
 from argosy_core.policy.tools_md import ToolsFile, parse_tools
 from argosy_core.storage.base import Files
 from argosy_core.types import ActionClass
 from argosy_core.views.vault_reader import VaultReader
 
-JUDGES, TOOLS, MCP, REGISTRY = "judges.md", "tools.md", "mcp.md", FILE
-_FLEETS = (JUDGES, REGISTRY)
-_AGENTS = (JUDGES, TOOLS, MCP)
+JUDGES, TOOLS, MCP, POLICY, MANDATES, REGISTRY = "judges.md", "tools.md", "mcp.md", "policy.md", "mandates.md", FILE
+_FLEETS = (JUDGES, POLICY, MANDATES, REGISTRY)
+_AGENTS = (JUDGES, TOOLS, MCP, MANDATES)
 # A file changed twice within one tick of its clock may keep its stamp: so young a file is read every time.
 SETTLED_AFTER_SECONDS = 2
 _T = TypeVar("_T")
@@ -41,8 +44,9 @@ class Fault:
 class Standing:
     """Everything a verdict rests on, as it stood at one moment.
 
-    A fault in `gate` (judges.md, tools.md) stops every action above reading, one in `foreign` (mcp.md, registry.json)
-    those of tools that are not our own. *tools* is None when there is no ``tools.md``.
+    A fault in `gate` (judges.md, policy.md, tools.md) stops every action above reading, one in `foreign` (mcp.md,
+    registry.json) those of tools that are not our own, one in `mandate_faults` those that cite a mandate. *tools* is
+    None when there is no ``tools.md``.
     """
 
     agent: str
@@ -53,6 +57,9 @@ class Standing:
     version: str
     gate: tuple[Fault, ...] = ()
     foreign: tuple[Fault, ...] = ()
+    rules: PolicyRules = field(default_factory=PolicyRules)
+    mandates: Mapping[str, Mandate] = field(default_factory=dict[str, Mandate])
+    mandate_faults: tuple[Fault, ...] = ()
 
     @property
     def classification(self) -> Mapping[str, ActionClass]:
@@ -113,19 +120,34 @@ class _Reading:
         own = self._parsed(judges, partial(parse_judges, where=judges))
         policy = self._guarded(judges, lambda: merge_floor(floor, own)) or merge_floor(floor, None)
         tools_file = self._parsed(tools, partial(parse_tools, where=tools))
+        fleet = self._parsed(POLICY, parse_policy)
         gate = self._take_faults()
         mcp_file = self._parsed(mcp, partial(parse_mcp, where=mcp))
         registry = self._parsed(REGISTRY, load_registry)
+        foreign = self._take_faults()
+        mandates = self._mandates()
         return Standing(
             agent=self._agent,
             policy=policy,
             tools=tools_file,
             mcp=mcp_file or McpFile(),
             registry=registry or packaged(),
-            version=policy_version(self._data.get(tools), self._data.get(judges), self._data.get(JUDGES)),
+            version=policy_version(
+                self._data.get(tools), self._data.get(judges), self._data.get(JUDGES), self._data.get(POLICY)
+            ),
             gate=gate,
-            foreign=self._take_faults(),
+            foreign=foreign,
+            rules=fleet.rules_for(self._agent) if fleet else PolicyRules(),
+            mandates=mandates,
+            mandate_faults=self._take_faults(),
         )
+
+    def _mandates(self) -> Mapping[str, Mandate]:
+        path = f"{self._agent}/{MANDATES}"
+        fleet = self._parsed(MANDATES, partial(parse_mandates, where=MANDATES))
+        own = self._parsed(path, partial(parse_mandates, where=path))
+        found = self._guarded(path, lambda: list(merged(fleet, own)))
+        return {mandate.id: mandate for mandate in found or ()}
 
     def _parsed(self, path: str, parse: Callable[[bytes], _T]) -> _T | None:
         data = self._guarded(path, lambda: self._reader.read(path))

@@ -17,16 +17,20 @@ from argosy_core.serving.results import decode_cursor, encode_cursor
 from argosy_core.storage.base import Documents
 from argosy_log.events import LogEvent, Scope
 from argosy_log.query import Query, day_of_run, is_own_run, needles_of
-from argosy_log.reader import Found
+from argosy_log.reader import (
+    MAX_COUNTED_BYTES,
+    MAX_NOTES,
+    MAX_PAGE_BYTES,
+    MAX_RUN_BYTES,
+    MAX_RUN_EVENTS,
+    MAX_RUNS,
+    Found,
+    few,
+    within,
+)
 from argosy_log.runs import all_over, family
 from argosy_log.tail import FIRST_PIECE_BYTES, Tail, Wanted
 
-MAX_PAGE_BYTES = 1024 * 1024
-MAX_COUNTED_BYTES = 32 * 1024  # of one line: the rest of it is cut from the answer anyhow
-MAX_RUNS = 500
-MAX_RUN_EVENTS = 20_000
-MAX_RUN_BYTES = 16 * 1024 * 1024
-MAX_NOTES = 5
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _ONE_DAY = timedelta(days=1)
 
@@ -88,7 +92,7 @@ class DayFiles:
                     break
                 if page.events:
                     stop_after = _following(day.day) if all_over(events) else None
-        return Found(tuple(events[:MAX_RUN_EVENTS]), notes=_few(notes))
+        return Found(tuple(events[:MAX_RUN_EVENTS]), notes=few(notes))
 
     async def _family_of_day(self, scope: Scope, day: _Day, runs: set[str]) -> _Page:
         """One day's events, newest first, of *runs* and of those that turn out to be below them, which are added."""
@@ -117,12 +121,12 @@ class DayFiles:
         months: dict[str, list[str]] = {}
         for stream in streams:
             for month in await self._documents.folders(f"{stream}/log"):
-                if _MONTH.fullmatch(month) and _within(month, first and first[:7], last and last[:7]):
+                if _MONTH.fullmatch(month) and within(month, first and first[:7], last and last[:7]):
                     months.setdefault(month, []).append(stream)
         for month in sorted(months, reverse=newest_first):
             days = await self._days_of(month, months[month])
             for day in sorted(days, reverse=newest_first):
-                if _within(day, first, last):
+                if within(day, first, last):
                     yield _Day(day, days[day])
 
     async def _days_of(self, month: str, streams: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -168,7 +172,7 @@ class _Page:
         return len(self.events) >= self._limit or self._bytes_left <= 0
 
     def found(self, cursor: str | None) -> Found:
-        return Found(tuple(self.events), cursor, _few(self.notes))
+        return Found(tuple(self.events), cursor, few(self.notes))
 
 
 async def _drain(tails: Sequence[Tail], page: _Page) -> None:
@@ -179,11 +183,6 @@ async def _drain(tails: Sequence[Tail], page: _Page) -> None:
             return
         line = max(waiting, key=Tail.order).take()
         page.add(line.event, line.stop - line.start)
-
-
-def _few(notes: Sequence[str]) -> tuple[str, ...]:
-    more = ("there are more such lines: log_doctor names them",) if len(notes) > MAX_NOTES else ()
-    return (*notes[:MAX_NOTES], *more)
 
 
 def _path(stream: str, day: str) -> str:
@@ -197,10 +196,6 @@ def is_day_file(stream: str, path: str) -> bool:
     except ValueError:
         return False
     return path == _path(stream, day.isoformat())
-
-
-def _within(name: str, first: str | None, last: str | None) -> bool:
-    return (first is None or name >= first) and (last is None or name <= last)
 
 
 def _following(day: str) -> str:

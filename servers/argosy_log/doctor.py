@@ -25,9 +25,14 @@ _FIXES = {
 async def examine(store: Store) -> list[DoctorFinding]:
     """Every line that cannot be read, every place where a chain does not hold, and what lies outside the chains."""
     found: list[DoctorFinding] = []
-    for stream in await store.chain.streams():
+    streams = await store.chain.streams()
+    for stream in streams:
         found += await _files_of(store, stream)
         found += _chain_of(stream, await store.chain.verify(stream))
+    for stream in await store.documents.folders():
+        if stream not in streams and stream[0] not in "._":
+            # An agent without a log: nothing, unless anchors know that it had one.
+            found += map(_broken, (await store.chain.verify(stream)).findings)
     for info in await store.documents.list(RECOVERED):
         message = "a line that a crash tore was set aside here; its append was never acknowledged"
         found.append(_warning("log_recovered", message, info.path, None, "read it, then delete it"))
@@ -91,6 +96,9 @@ def _chain_of(stream: str, report: VerifyReport) -> list[DoctorFinding]:
     if not broken:
         message = f"{stream}: {report.entries} entries chain without a break"
         found.append(DoctorFinding(status="pass", check="log_chain", message=message))
+    for note in report.notes:
+        fix = "put the row back as it was, or take it out: rows are added by the servers"
+        found.append(_warning("log_anchors", note, None, None, fix))
     if report.unchained:
         message = f"{stream}: {report.unchained} lines of an older system stand outside the chain"
         fix = "nothing: they are read like any other, but a change to them is not noticed"

@@ -19,8 +19,9 @@ from argosy_core.storage.day_chain import FLEET
 
 RUN_START = "run.start"
 RUN_END = "run.end"
+REDACTED = "redacted"
 # Where an event of the fleet says whom it is about.
-_NAMING = ("agent", "agent_name", "parent_agent", "holder")
+NAMING = ("agent", "agent_name", "parent_agent", "holder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def _without_halves(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(event: Mapping[str, Any]) -> str:
+    if event == {"redacted": True}:
+        return REDACTED
     for name in ("kind", "event", "primitive"):
         if (found := _name(event.get(name))) is not None:
             return found
@@ -113,7 +116,7 @@ def _instant(value: Any) -> datetime | None:
 
 def names_agent(event: LogEvent, agent: str) -> bool:
     """Whether *event* says that it is about *agent*."""
-    return any(event.fields.get(name) == agent for name in _NAMING)
+    return any(event.fields.get(name) == agent for name in NAMING)
 
 
 @dataclass(frozen=True, slots=True)

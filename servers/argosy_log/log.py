@@ -4,29 +4,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+import anyio
+
 from argosy_core.canonical import canonical_json
-from argosy_core.errors import InvalidArgument, NotFound
+from argosy_core.errors import ArgosyError, InvalidArgument, NotFound
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
+from argosy_core.storage.base import VerifyReport
+from argosy_core.storage.chain_anchors import ANCHOR
 from argosy_core.storage.chain_lines import RESERVED
+from argosy_core.storage.chain_trail import REDACTION
+from argosy_core.storage.chain_v0 import V0_ENTRY
 from argosy_core.storage.day_chain import FLEET
 from argosy_core.types import Caller, Role
 from argosy_log.access import Access
+from argosy_log.anchoring import Anchoring
 from argosy_log.day_files import DayFiles
 from argosy_log.doctor import examine
+from argosy_log.event_index import EventIndex
+from argosy_log.exporting import Exporting
+from argosy_log.indexed_events import IndexedEvents
 from argosy_log.items import item_of
-from argosy_log.models import Appended, ChainFinding, HeadPage, LogPage, RunTrace, StreamHead, Verified
+from argosy_log.measuring import Measuring
+from argosy_log.models import (
+    Anchored,
+    AnchoredHead,
+    Appended,
+    ChainFinding,
+    HeadPage,
+    LogPage,
+    Redacted,
+    RunTrace,
+    StreamHead,
+    Verified,
+)
 from argosy_log.query import MAX_NAME_CHARS, build_query
 from argosy_log.reader import EventReader
+from argosy_log.redacting import Redacting
 from argosy_log.trace import build_trace
 
 MAX_FINDINGS = 500
 _KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 # `kind` is an argument of its own; a body's `key` would be taken for the append's.
 _RESERVED = RESERVED | {"kind", "key"}
+_OWN_KINDS = frozenset({ANCHOR, REDACTION, V0_ENTRY})  # they prove other entries
 
 
 class Log:
@@ -37,7 +62,14 @@ class Log:
         self._chain = config.store.chain
         self._clock = config.clock
         self._access = Access(config.store)
-        self._reader = reader or DayFiles(config.store.documents)
+        self.index = config.store.shared(
+            "log index", lambda: EventIndex(config.store, config.clock), EventIndex.close_file
+        )
+        self._reader = reader or IndexedEvents(self.index, DayFiles(config.store.documents))
+        self.measuring = Measuring(config.store, self.index, self._access)
+        self.exporting = Exporting(self.index, self._access)
+        self.anchoring = Anchoring(config.store, self.index, config.clock)
+        self.redacting = Redacting(config.store, self.index)
 
     async def append(
         self, caller: Caller, kind: str, body: Mapping[str, Any], key: str | None, expect_seq: int | None
@@ -83,7 +115,7 @@ class Log:
 
     async def verify(self, caller: Caller, stream: str | None) -> Verified:
         """Check the chains that the caller may see. Raises PermissionDenied, NotFound."""
-        reports = [await self._chain.verify(name) for name in await self._access.streams(caller, stream)]
+        reports = await self._reports(caller, stream)
         findings = [finding for report in reports for finding in report.findings]
         shown = [
             ChainFinding(kind=f.kind, stream=f.stream, writer=f.writer, seq=f.seq, file=f.file, detail=f.detail)
@@ -95,7 +127,35 @@ class Log:
             unchained=sum(report.unchained for report in reports),
             findings=shown,
             left_out=len(findings) - len(shown),
+            notes=[note for report in reports for note in report.notes],
         )
+
+    async def _reports(self, caller: Caller, stream: str | None) -> list[VerifyReport]:
+        if caller.role is Role.OPERATOR and stream is None:
+            return [await self._chain.verify()]  # together, so that a log that is gone is missed
+        return [await self._chain.verify(name) for name in await self._access.streams(caller, stream)]
+
+    async def anchor(self) -> Anchored:
+        """Write down all heads that moved."""
+        anchors = await self.anchoring.anchor()
+        return Anchored(items=[AnchoredHead(**anchor.as_json()) for anchor in anchors])
+
+    async def redact(self, caller: Caller, stream: str, writer: str, seq: int, why: str) -> Redacted:
+        """Take an entry's text away. Raises PermissionDenied, NotFound, Corrupted, InvalidArgument."""
+        (name,) = await self._access.streams(caller, stream)
+        return await self.redacting.redact(caller, name, writer, seq, why)
+
+    async def work(self, stop: anyio.Event) -> None:
+        """What the fleet's background process does for the log."""
+        with suppress(ArgosyError):
+            await self.redacting.finish_begun()
+        await self.anchoring.keep(stop)
+
+    async def close(self) -> None:
+        """End background work, and write down heads that moved far since they were last."""
+        with suppress(ArgosyError):
+            await self.anchoring.anchor_if_due(stops=True, tells=False)
+        await self.index.close()
 
     # What the server base asks
 
@@ -111,6 +171,8 @@ class Log:
         return counts
 
     async def doctor(self, agent: str | None) -> Sequence[DoctorFinding]:
+        with suppress(ArgosyError):
+            await self.redacting.finish_begun()
         return await examine(self._store)
 
     def uris_of(self, path: str) -> list[str]:
@@ -123,6 +185,8 @@ class Log:
 def _check_append(kind: str, body: Mapping[str, Any], key: str | None) -> None:
     if len(kind) > 100 or not _KIND.fullmatch(kind):
         raise InvalidArgument("a kind is lower-case words joined by dots", hint="like run.start or memory.write")
+    if kind in _OWN_KINDS:
+        raise InvalidArgument(f"events of kind {kind} are the log's own", hint="log_anchor and log_redact write them")
     taken = sorted(_RESERVED & body.keys())
     if taken:
         hint = "the log writes these fields itself; choose other names"

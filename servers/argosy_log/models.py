@@ -69,7 +69,7 @@ class HeadPage(Page[StreamHead]):
 class ChainFinding(BaseModel):
     """One place where a chain does not hold; *seq* is the entry where it begins."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     kind: str
     stream: str
@@ -87,17 +87,85 @@ class Verified(Result):
     unchained: int
     findings: list[ChainFinding]
     left_out: int = Field(default=0, description="Findings beyond those shown")
+    notes: list[str] = Field(default_factory=list[str], description="Anchors that could not be read")
 
     def render(self) -> str:
         lines = [f"{'ok' if self.ok else 'NOT ok'}: {self.entries} entries checked, {self.unchained} outside the chain"]
         lines += [f"{f.kind} {f.stream}/{f.writer} #{f.seq} [{f.file}]: {f.detail}" for f in self.findings]
-        return "\n".join(lines + ([f"and {self.left_out} more findings"] if self.left_out else []))
+        lines += [f"and {self.left_out} more findings"] if self.left_out else []
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
+
+
+class AnchoredHead(StreamHead):
+    """A head as it was written down; *count* entries stood in the stream then."""
+
+    time: str
+    count: int
+
+
+class Anchored(Result):
+    """What was written down, in each stream's log/anchors.md and in the fleet's stream."""
+
+    items: list[AnchoredHead]
+
+    def render(self) -> str:
+        return "\n".join(item.render() for item in self.items) or "No head has moved since the last anchor."
+
+
+class Redacted(Result):
+    """An entry without its text; *told_by* is the number of the redaction event of the writer `log`."""
+
+    stream: str
+    writer: str
+    seq: int
+    hash: str
+    told_by: int
+
+
+class Exported(Result):
+    """One page of the log: *content* is whole lines."""
+
+    format: str
+    content: str
+    lines: int = Field(description="Events in this page")
+    next_cursor: str | None = None
+    notes: list[str] = Field(default_factory=list[str])
+
+    def render(self) -> str:
+        more = [f"More: cursor={self.next_cursor}"] if self.next_cursor else []
+        return "\n".join([self.content.rstrip("\n"), *more, *(f"Note: {note}" for note in self.notes)])
+
+
+class AggregateGroup(Result):
+    """Events with equal values of the fields asked for; null where an event does not say."""
+
+    key: dict[str, str | None]
+    value: float | None = Field(description="USD, tokens, milliseconds, or how many")
+    events: int
+
+    def render(self) -> str:
+        named = " ".join(f"{name}={one_line(value) if value is not None else '-'}" for name, value in self.key.items())
+        return f"{named or 'all'}: {'-' if self.value is None else f'{self.value:.6g}'} ({self.events} events)"
+
+
+class AggregatePage(Page[AggregateGroup]):
+    """Groups, the greatest first, or by time. A percentile may be off by *relative_error* of itself; 0: exact."""
+
+    measure: str
+    stat: str
+    groups: int = Field(description="How many there are on all pages")
+    relative_error: float
+    notes: list[str] = Field(default_factory=list[str])
+
+    def render(self) -> str:
+        about = f"{self.stat} of {self.measure}" + (f" (± {self.relative_error:.0%})" if self.relative_error else "")
+        return "\n".join([about, super().render(), *(f"Note: {note}" for note in self.notes)])
 
 
 class TraceStep(BaseModel):
     """One thing a run did; *seq* is the event's number within its *writer*."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     seq: int | None
     writer: str | None

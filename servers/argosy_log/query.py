@@ -17,6 +17,8 @@ MAX_TEXT_CHARS = 500
 MAX_NAME_CHARS = 200
 MAX_KINDS = 50
 _DAY = timedelta(days=1)
+_MIN_LETTERS = 3
+_WRITTEN_NUMBERS = "-infinity"
 _OWN_RUN = re.compile(r"run-\d{8}-")
 _RUN_DATE = re.compile(r"(?<!\d)(20\d{2})-?(\d{2})-?(\d{2})(?!\d)")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -39,7 +41,7 @@ class Query:
         return (
             self.scope.sees(event)
             and (self.run is None or event.run == self.run)
-            and (not self.kinds or any(_is_kind(event.kind, kind) for kind in self.kinds))
+            and (not self.kinds or any(is_kind(event.kind, kind) for kind in self.kinds))
             and (self.status is None or event.fields.get("status") == self.status)
             and self._in_time(event)
             and (not self.texts or self._holds_text(event))
@@ -55,6 +57,15 @@ class Query:
     def _holds_text(self, event: LogEvent) -> bool:
         whole = json_text(event.fields).casefold()
         return any(text in whole for text in self.texts)
+
+    def may_hold_text(self, line: bytes) -> bool:
+        """Whether a raw line is worth parsing for the text: one that cannot hold it is told without."""
+        # Anything but letters may be written in more than one way.
+        if len(self.texts) != 1 or len(self.texts[0]) < _MIN_LETTERS or b"\\" in line:
+            return True
+        text = self.texts[0]
+        is_plain = all(char.isalpha() or char == " " for char in text) and text not in _WRITTEN_NUMBERS
+        return not is_plain or text in line.decode("utf-8", "replace").casefold()
 
     @property
     def first_day(self) -> str | None:
@@ -127,7 +138,8 @@ def json_text(value: Any) -> str:
         return ""
 
 
-def _is_kind(kind: str, wanted: str) -> bool:
+def is_kind(kind: str, wanted: str) -> bool:
+    """Whether *kind* is the one *wanted*, or of its group."""
     return kind.startswith(wanted[:-1]) if wanted.endswith("*") else kind == wanted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -108,13 +109,18 @@ def _totals(events: Sequence[LogEvent], steps: Sequence[TraceStep]) -> dict[str,
     return {
         "input_tokens": _sum(step.input_tokens for step in steps) if input_tokens is None else input_tokens,
         "output_tokens": _sum(step.output_tokens for step in steps) if output_tokens is None else output_tokens,
-        "cost_usd": round(sum(step.cost_usd or 0.0 for step in steps), 6) if cost is None else cost,
-        "latency_ms": sum(step.latency_ms or 0.0 for step in steps) if latency is None else latency,
+        "cost_usd": round(_amount(step.cost_usd for step in steps), 6) if cost is None else cost,
+        "latency_ms": _amount(step.latency_ms for step in steps) if latency is None else latency,
     }
 
 
 def _sum(values: Iterable[int | None]) -> int:
     return sum(value or 0 for value in values)
+
+
+def _amount(values: Iterable[float | None]) -> float:
+    total = sum(value or 0.0 for value in values)
+    return total if math.isfinite(total) else 0.0  # senseless figures have no sum
 
 
 def _step(event: LogEvent, verdicts: Mapping[str, str]) -> TraceStep:

@@ -12,7 +12,7 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.views.notes import NOTE_TYPES, read_note
 from argosy_memory.notebook import Notebook
-from argosy_memory.shelves import INDEX_NAMES
+from argosy_memory.shelves import ALL_SCOPES, INDEX_NAMES
 
 _LINE = re.compile(r"line (\d+)")
 
@@ -28,8 +28,14 @@ class MemoryDomain:
     async def counts(self, agent: str | None) -> dict[str, int]:
         if agent is None:
             return {}
-        index = await to_thread.run_sync(self._notebook.library.fresh, agent, ("notes", "wiki", "raw"))
-        return await to_thread.run_sync(index.counts, agent)
+        return await to_thread.run_sync(self._count, agent)
+
+    def _count(self, agent: str) -> dict[str, int]:
+        library = self._notebook.library
+        counts = library.fresh(agent, ALL_SCOPES).counts(agent)
+        if progress := library.progress(agent, ALL_SCOPES):
+            counts |= {"files_to_index": progress.total, "files_indexed": progress.done}
+        return counts
 
     async def doctor(self, agent: str | None) -> Sequence[DoctorFinding]:
         return [] if agent is None else await to_thread.run_sync(self._examine, agent)
@@ -73,7 +79,11 @@ class MemoryDomain:
 
     def uris_of(self, path: str) -> Sequence[str]:
         parts = path.split("/", 2)
-        if len(parts) != 3 or not path.endswith(".md"):
+        if len(parts) != 3:
+            return []
+        if parts[1] == "raw":
+            return [f"raw://{parts[2]}"]
+        if not path.endswith(".md"):
             return []
         stem = parts[2].removesuffix(".md")
         if parts[1] == "memory" and "/" not in stem:

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from argosy_core.errors import ArgosyError, NotFound
+from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.index.documents import Entry
 from argosy_core.index.library import Library
 from argosy_core.storage.base import ABSENT, Files
 
 BEGIN, END = "<!-- argosy:index -->", "<!-- /argosy:index -->"
-DELAY_SECONDS = 1.0  # after the first write; the promise is 2 s
+DELAY_SECONDS = 1.0  # after the last write; the promise is 2 s
+LONGEST_DELAY_SECONDS = 15.0  # while writes do not end
 MOST_LISTED = 5_000
 MAX_LINE_CHARS = 150
 TRIES = 5
+PATIENCE_SECONDS = 1.5
 SECTIONS = (
     ("feedback", "Critical Feedback"),
     ("decision", "Locked Decisions"),
@@ -84,11 +87,12 @@ def with_block(page: str, block: str, agent: str) -> str:
 class IndexPages:
     """Rebuilds the pages of agents whose notes changed, soon after, in a thread of its own."""
 
-    def __init__(self, files: Files, library: Library, today: Callable[[], str]) -> None:
+    def __init__(self, files: Files, library: Library, clock: Clock) -> None:
         self._files = files
         self._library = library
-        self._today = today
+        self._clock = clock
         self._waiting: set[str] = set()
+        self._first = self._last = 0.0  # when the first and the last that wait were marked
         self._guard = threading.Lock()
         self._timer: threading.Timer | None = None
 
@@ -96,10 +100,24 @@ class IndexPages:
         """Say that a note of *agent* changed. Never blocks."""
         with self._guard:
             self._waiting.add(agent)
+            self._last = self._clock.monotonic()
             if self._timer is None:
-                self._timer = threading.Timer(DELAY_SECONDS, self.flush)
-                self._timer.daemon = True
-                self._timer.start()
+                self._first = self._last
+                self._set_timer(DELAY_SECONDS)
+
+    def _set_timer(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._due)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _due(self) -> None:
+        """While writes come one after the other the page waits for their end: it costs as much as many of them."""
+        with self._guard:
+            quiet = self._clock.monotonic() - self._last
+            if quiet < DELAY_SECONDS and self._last - self._first < LONGEST_DELAY_SECONDS:
+                self._set_timer(DELAY_SECONDS - quiet)
+                return
+        self.flush()
 
     def flush(self) -> None:
         """Rebuild what waits, now."""
@@ -111,8 +129,15 @@ class IndexPages:
         for agent in sorted(agents):
             try:
                 self.rebuild(agent)
+            except Unavailable:
+                self._again(agent)
             except ArgosyError:
                 continue  # a projection: the next write, or the doctor, tries again
+
+    def _again(self, agent: str) -> None:
+        """The index is being filled: a page of a part of the notes would mislead, so it waits."""
+        if self._library.is_filling:
+            self.mark(agent)
 
     def rebuild(self, agent: str) -> None:
         """Bring *agent*'s page in line with its notes; a page that would not change is not touched."""
@@ -126,7 +151,7 @@ class IndexPages:
             page = old.data.decode("utf-8", "replace") if old else ""
             by_hand = linked_by_hand(page)
             mine = [e for e in entries if _file_name(e) not in by_hand]
-            block = render_block(mine, total - len(entries) + len(mine), self._today())
+            block = render_block(mine, total - len(entries) + len(mine), self._clock.now().date().isoformat())
             data = with_block(page, block, agent).encode()
             if old is not None and data == old.data:
                 return
@@ -138,7 +163,7 @@ class IndexPages:
                     raise
 
     def _entries(self, agent: str) -> tuple[list[Entry], int]:
-        index = self._library.fresh(agent, ("notes",))
+        index = self._library.whole(agent, ("notes",), PATIENCE_SECONDS)
         found: list[Entry] = []
         cursor: str | None = None
         while len(found) < MOST_LISTED:

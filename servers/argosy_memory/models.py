@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from argosy_core.serving.results import Page, Result
 from argosy_core.storage.base import Content
 from argosy_core.views.notes import NoteView
-from argosy_memory.shelves import uri_of
+from argosy_memory.shelves import page_of, scope_of, uri_of
 
 NoteType = Literal["user", "feedback", "project", "decision", "reference"]
 Confidence = Literal["high", "medium", "low"]
@@ -30,10 +30,14 @@ class Note(Result):
     uri: str
     frontmatter: dict[str, Any]
     degraded: str | None = None
+    believed: str | None = Field(default=None, description="When a note that was replaced held: from, until")
+    next_offset: int | None = Field(default=None, description="Where the rest of a long body begins")
 
     def render(self) -> str:
         warning = f"\n! frontmatter: {self.degraded}" if self.degraded else ""
-        return f"# {self.title} [{self.name}]{warning}\n\n{self.body}"
+        believed = f"\n! believed {self.believed}" if self.believed else ""
+        rest = f"\n… more: offset={self.next_offset}" if self.next_offset else ""
+        return f"# {self.title} [{self.name}]{warning}{believed}\n\n{self.body}{rest}"
 
 
 class Written(Note):
@@ -48,7 +52,7 @@ class Written(Note):
 class Hit(BaseModel):
     """One document found; *snippet* marks what matched with ``**``."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     title: str
@@ -59,19 +63,73 @@ class Hit(BaseModel):
     scope: str
 
 
+class Explained(BaseModel):
+    """Why a hit stands where it does. A keyword score is bm25 × recency × exactness, and hits that hold every word come
+    before the others; with meaning too, the two ranks are fused."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    matched: str
+    keyword_rank: int | None
+    every_word: bool | None
+    bm25: float | None
+    recency: float | None
+    exactness: float | None
+    semantic_rank: int | None
+    similarity: float | None
+    score: float
+
+
+class Freshness(BaseModel):
+    """What the index knew. *waiting* writes and *filling* (done/total files) are not in it yet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    documents: int
+    compared_seconds_ago: float | None
+    watching: bool
+    waiting: int
+    filling: str | None
+    vectors: int | None
+
+
+class Explanation(BaseModel):
+    """How a search came to its hits. *relaxed*: some do not hold every word."""
+
+    model_config = ConfigDict(frozen=True)
+
+    hits: list[Explained]
+    relaxed: bool
+    index: Freshness
+
+    def render(self) -> str:
+        lines = [f"{place}. {each.name}: {each.matched} ({_shown(each)})" for place, each in enumerate(self.hits, 1)]
+        index = self.index.model_dump(exclude_none=True)
+        return "\n".join([*lines, "index: " + ", ".join(f"{name} {value}" for name, value in index.items())])
+
+
+def _shown(each: Explained) -> str:
+    fields = each.model_dump(exclude={"name", "matched"}, exclude_none=True)
+    return ", ".join(f"{name} {value}" for name, value in fields.items())
+
+
 class SearchResult(Result):
     """The best hits, best first; *mode* is how they were found."""
 
     hits: list[Hit]
-    mode: Literal["hybrid", "keyword", "semantic"]
+    mode: SearchMode
     truncated: bool = Field(description="More documents match than were returned")
     note: str | None = None
+    explain: Explanation | None = None
 
     def render(self) -> str:
-        lines = [f"[{hit.name}] {hit.title}: {hit.snippet}" for hit in self.hits]
+        lines = [f"[{hit.name}] {hit.title}: {hit.snippet}" for hit in self.hits] or ["Nothing found."]
         if self.note:
             lines.append(f"({self.note})")
-        return "\n".join(lines) or "Nothing found."
+        if self.explain:
+            lines += ["", self.explain.render()]
+        return "\n".join(lines)
 
 
 class NoteItem(Result):
@@ -93,11 +151,13 @@ class NoteItem(Result):
 class NotePage(Page[NoteItem]):
     """Notes, most recently seen first."""
 
+    note: str | None = None
+
 
 class Recalled(BaseModel):
     """A note that recall chose, and why."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     why: str
@@ -109,37 +169,25 @@ class Recall(Result):
     text: str
     used_tokens: int
     notes: list[Recalled]
+    note: str | None = None
 
     def render(self) -> str:
-        return self.text or "Nothing is known about this."
-
-
-class WikiPage(Result):
-    """A wiki page as it stands."""
-
-    page: str
-    title: str
-    body: str
-    path: str
-    version: str
-    uri: str
-    frontmatter: dict[str, Any]
-    degraded: str | None = None
-
-    def render(self) -> str:
-        return f"# {self.title} [{self.page}]\n\n{self.body}"
+        remark = f"\n\n({self.note})" if self.note else ""
+        return (self.text or "Nothing is known about this.") + remark
 
 
 def note_fields(note: NoteView, content: Content) -> dict[str, Any]:
     """The fields of a `Note`."""
+    scope = scope_of(note.path)
+    name = note.name if scope == "notes" else page_of(note.path)
     return {
-        "name": note.name,
+        "name": name,
         "title": note.title,
         "type": note.type,
         "body": note.body,
         "path": note.path,
         "version": content.version,
-        "uri": uri_of("notes", note.name),
+        "uri": uri_of(scope, name),
         "frontmatter": note.fields,
         "degraded": note.degraded,
     }

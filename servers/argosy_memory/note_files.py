@@ -1,25 +1,28 @@
-"""Notes as files: found by name, read, written by compare-and-swap."""
+"""Notes and pages as files: found by name, read, written by compare-and-swap."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from argosy_core.errors import NotFound
-from argosy_core.names import check_path
-from argosy_core.storage.base import Content, Documents
+from argosy_core.storage.base import Content, Documents, FileInfo
 from argosy_core.views.notes import NoteView, read_note
+from argosy_memory.paths import path_of
+
+SHORT_VERSION = 8  # characters of a version that the name of a kept file holds
 
 
 class NoteFiles:
-    """The notes of every agent of one vault."""
+    """The notes, pages and sources of every agent of one vault."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
     async def find(self, agent: str, name: str) -> tuple[NoteView, Content]:
-        stem = name.removesuffix(".md")
-        check_path(stem)
-        found = await self.load(f"{agent}/memory/{stem}.md") if "/" not in stem else None
+        """The document *name* (`paths.path_of`). Raises NotFound, InvalidArgument."""
+        found = await self.load(path_of(agent, name))
         if found is None:
-            raise NotFound(f"there is no note {stem!r}", hint="memory_search finds notes by words")
+            raise NotFound(f"there is no note {name[:200]!r}", hint="memory_search finds notes by words")
         return found
 
     async def load(self, path: str) -> tuple[NoteView, Content] | None:
@@ -27,8 +30,39 @@ class NoteFiles:
             content = await self._documents.read(path)
         except NotFound:
             return None
-        return read_note(path, content.data.decode("utf-8", "replace")), content
+        return read_note(path, text_of(content)), content
 
-    async def save(self, path: str, text: str, expect: str) -> tuple[NoteView, Content]:
-        content = await self._documents.write(path, text.encode(), expect=expect, keep_version=True)
-        return read_note(path, text), content
+    # Versions
+
+    async def versions(self, path: str) -> Sequence[FileInfo]:
+        """What earlier contents are kept, newest first."""
+        return await self._documents.versions(path)
+
+    async def version(self, path: str, version: str) -> tuple[NoteView, Content]:
+        """The content of *path* that *version* (8 or more characters of it) names. Raises NotFound."""
+        for info in await self.versions(path):
+            if len(version) >= SHORT_VERSION and short_version(info) == version[:SHORT_VERSION]:
+                kept = await self._documents.read(info.path)
+                if kept.version.startswith(version):
+                    return read_note(path, text_of(kept)), kept
+        raise NotFound(f"there is no version {version[:16]!r}", hint="memory_history lists the versions")
+
+
+def text_of(content: Content) -> str:
+    """The text of a file; what is not UTF-8 in it is replaced."""
+    return content.data.decode("utf-8", "replace")
+
+
+def short_version(info: FileInfo) -> str:
+    """The first characters of the version that a kept file holds: ``<stamp>_<8hex>.md``."""
+    return info.path.rsplit("/", 1)[-1].rpartition("_")[2].partition(".")[0]
+
+
+def kept_at(info: FileInfo) -> str:
+    """When a version was replaced, RFC 3339; empty when its file's name does not say."""
+    stamp = info.path.rsplit("/", 1)[-1].partition("_")[0]
+    digits = stamp.replace("T", "").rstrip("Z")
+    if len(digits) < 14 or not digits.isdigit():
+        return ""
+    day, time = f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}", f"{digits[8:10]}:{digits[10:12]}:{digits[12:14]}"
+    return f"{day}T{time}.{digits[14:17].ljust(3, '0')}Z"

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CHARS_PER_TOKEN = 4  # the usual estimate for English prose; other scripts cost more, so it is an estimate only
-SMALLEST_CUT = 200  # characters: less of a note than this says nothing
-_LINK = re.compile(r"\[\[([^\]|#\n]+)")
+BYTES_PER_TOKEN = 4  # of UTF-8: the usual estimate for English, and near enough for scripts that cost more a character
+SMALLEST_CUT = 200  # bytes: less of a note than this says nothing
+PINNED_SHARE = 0.5  # of the budget, when there is anything else to tell
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """A note that another one replaced: it held from *since* until *until* (ISO dates, *until* may be empty)."""
+
+    name: str
+    title: str
+    since: str
+    until: str
+
+    def __str__(self) -> str:
+        return f"{self.since or '?'} to {self.until or '?'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A note that may be recalled. *why* is for people: pinned, matches, recent, linked from …"""
+    """A note that may be recalled. *why* is for people: pinned, matches, recent, linked from …; *before* is what was
+    believed before it, latest first."""
 
     name: str
     title: str
@@ -23,6 +36,7 @@ class Candidate:
     captured: str
     body: str
     why: str
+    before: tuple[Belief, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,15 @@ class Assembled:
     text: str
     used_tokens: int
     chosen: tuple[tuple[str, str], ...]
+
+
+def tokens_of(text: str) -> int:
+    """An estimate of how many tokens *text* costs."""
+    return -(-_size(text) // BYTES_PER_TOKEN)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def order(candidates: Sequence[Candidate], mode: str) -> list[Candidate]:
@@ -52,38 +75,45 @@ def order(candidates: Sequence[Candidate], mode: str) -> list[Candidate]:
 
 
 def assemble(candidates: Sequence[Candidate], token_budget: int) -> Assembled:
-    """As many of *candidates*, in their order, as fit; the last one may be cut at the end of a sentence or line."""
-    left = token_budget * CHARS_PER_TOKEN
+    """As many of *candidates*, in their order, as fit; long ones may be cut at the end of a sentence or line.
+
+    Pinned notes get half of the budget at most while there are others: a task is answered by what is about it.
+    """
+    left = token_budget * BYTES_PER_TOKEN
+    are_mixed = len({candidate.why == "pinned" for candidate in candidates}) == 2
+    pinned_left = int(left * PINNED_SHARE) if are_mixed else left
     sections: list[str] = []
     chosen: list[tuple[str, str]] = []
     for candidate in candidates:
-        section = _section(candidate, left)
+        is_pinned = candidate.why == "pinned"
+        section = _section(candidate, min(left, pinned_left) if is_pinned else left)
         if section is None:
             continue
+        used = _size(section) + 2
+        left -= used
+        pinned_left -= used if is_pinned else 0
         sections.append(section)
         chosen.append((candidate.name, candidate.why))
-        left -= len(section) + 2
     text = "\n\n".join(sections)
-    return Assembled(text, -(-len(text) // CHARS_PER_TOKEN), tuple(chosen))
+    return Assembled(text, tokens_of(text), tuple(chosen))
 
 
 def _section(candidate: Candidate, room: int) -> str | None:
-    head = f"## {candidate.title} [{candidate.name}]\n({candidate.type}, {candidate.provenance}, {candidate.day})\n\n"
+    head = f"## {candidate.title} [{candidate.name}]\n({candidate.type}, {candidate.provenance}, {candidate.day})\n"
+    head += "".join(f"Before it: {belief.title} [{belief.name}], {belief}\n" for belief in candidate.before) + "\n"
     body = candidate.body.strip()
-    if len(head) + len(body) <= room:
+    left = room - _size(head)
+    if _size(body) <= left:
         return head + body
-    cut = room - len(head) - 2
-    if cut < SMALLEST_CUT:
+    if left < SMALLEST_CUT:
         return None
-    return f"{head}{_cut(body, cut)} …"
+    return f"{head}{_cut(body, left - 4)} …"
 
 
 def _cut(body: str, room: int) -> str:
-    part = body[:room]
+    """The beginning of *body* in at most *room* bytes, to the end of a sentence, a line or a word."""
+    part = body[:room].encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
     end = max(part.rfind(". "), part.rfind(".\n"), part.rfind("\n"), part.rfind("。"))
-    return part[: end + 1].rstrip() if end > room // 2 else part.rsplit(" ", 1)[0]
-
-
-def links_in(body: str) -> list[str]:
-    """Names that *body* links to as ``[[name]]``, once each, in order."""
-    return list(dict.fromkeys(name.strip() for name in _LINK.findall(body)))
+    if end > len(part) // 2:
+        return part[: end + 1].rstrip()
+    return part.rsplit(" ", 1)[0]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from argosy_core.serving.completion import matching
 from argosy_core.serving.config import ServerConfig
-from argosy_core.serving.server import ArgosyServer
+from argosy_core.serving.results import MAX_LIMIT
+from argosy_core.serving.server import ArgosyServer, need_agent
+from argosy_core.types import Caller
 from argosy_memory.health import MemoryDomain
 from argosy_memory.notebook import Notebook
+from argosy_memory.searching import Question
 from argosy_memory.tools import build_tools
 
 
@@ -27,10 +31,13 @@ def create(config: ServerConfig) -> ArgosyServer:
         return await notebook.index_page(agent)
 
     async def note(agent: str, name: str) -> str:
-        return (await notebook.read(agent, name, None)).render()
+        return (await notebook.read(agent, name)).render()
 
     async def page(agent: str, name: str) -> str:
-        return (await notebook.read_page(agent, name)).render()
+        return (await notebook.wiki.read(agent, name)).render()
+
+    async def source(agent: str, name: str) -> str:
+        return (await notebook.read(agent, f"raw/{name}")).body
 
     @server.resource("memory://index", name="memory_index", title="Index of notes", mime_type="text/markdown")
     async def memory_index() -> str:
@@ -40,9 +47,13 @@ def create(config: ServerConfig) -> ArgosyServer:
     async def memory_note(name: str) -> str:
         return await server.resource_of(note, name)
 
-    @server.resource("wiki://{page_name}", name="wiki_page", title="A wiki page", mime_type="text/markdown")
+    @server.resource("wiki://{+page_name}", name="wiki_page", title="A wiki page", mime_type="text/markdown")
     async def wiki_page(page_name: str) -> str:
         return await server.resource_of(page, page_name)
+
+    @server.resource("raw://{+source_name}", name="raw_source", title="A source", mime_type="text/plain")
+    async def raw_source(source_name: str) -> str:
+        return await server.resource_of(source, source_name)
 
     @server.prompt(name="remember", title="Remember something", description="Keep a fact for later runs")
     def remember(what: str) -> str:
@@ -59,4 +70,18 @@ def create(config: ServerConfig) -> ArgosyServer:
             "with memory_read or wiki_read, and end every claim with its source as [name]. Say what is not known."
         )
 
+    async def notes(caller: Caller, typed: str) -> list[str]:
+        agent = need_agent(caller)
+        newest = await notebook.list_notes(agent, [], [], None, None, MAX_LIMIT, None)
+        words = " ".join(typed.replace("_", " ").split())
+        found = (await notebook.search(agent, Question(f"{words}*", mode="keyword", limit=50))).hits if words else []
+        return matching(list(dict.fromkeys([*(hit.name for hit in found), *(n.name for n in newest.items)])), typed)
+
+    async def pages(caller: Caller) -> list[str]:
+        folder = f"{need_agent(caller)}/wiki/"
+        found = await config.store.documents.list(folder.rstrip("/"), ".md", deep=True)
+        return [info.path.removeprefix(folder).removesuffix(".md") for info in found]
+
+    server.completions.add("memory://note/{name}", "name", notes)
+    server.completions.add_names(pages, ("wiki://{+page_name}", "page_name"))
     return server

@@ -7,11 +7,22 @@ from datetime import UTC, datetime
 
 from argosy_core.index.documents import IndexedDocument
 from argosy_core.index.library import Shelf
-from argosy_core.views.notes import NoteView, read_note
+from argosy_core.links import link_key, links_in
+from argosy_core.views.notes import NOTE_TYPES, NoteView, read_note
 
 MAX_INDEXED_CHARS = 1_000_000
 SHELVES = (Shelf("notes", "memory"), Shelf("wiki", "wiki", deep=True), Shelf("raw", "raw", suffix="", deep=True))
+ALL_SCOPES = tuple(shelf.scope for shelf in SHELVES)
 INDEX_NAMES = ("INDEX.md",)
+MOST_SOURCES = 100
+MAX_TITLE_CHARS = 80  # as the older system
+MAX_DESCRIPTION_CHARS = 200
+EXPECTED_FIELDS = ("name", "description", "type", "captured", "last_seen", "sources", "confidence")
+CONFIDENCES = ("high", "medium", "low")
+PROVENANCES = (
+    *("legacy", "observed", "inferred", "generated", "confirmed", "disputed", "superseded"),
+    "distilled",
+)
 _URIS = {"notes": "memory://note/", "wiki": "wiki://", "raw": "raw://"}
 
 
@@ -24,6 +35,11 @@ def scope_of(path: str) -> str:
 def uri_of(scope: str, name: str) -> str:
     """The resource of a document."""
     return f"{_URIS[scope]}{name}"
+
+
+def page_of(path: str) -> str:
+    """The name of the wiki page or source at *path*: where it lies in its folder, without ``.md``."""
+    return path.split("/", 2)[2].removesuffix(".md")
 
 
 def make_document(agent: str, path: str, data: bytes, stamp: tuple[int, int]) -> IndexedDocument | None:
@@ -51,8 +67,47 @@ def document_of(agent: str, note: NoteView, stamp: tuple[int, int]) -> IndexedDo
         expires=note.expires_at,
         pinned=note.pinned,
         hidden=note.hidden,
-        extra=json.dumps({"provenance": note.provenance, "captured": note.captured}, separators=(",", ":")),
+        extra=extra_of(note),
+        links=tuple(dict.fromkeys(map(link_key, links_in(note.body)))),
     )
+
+
+def extra_of(note: NoteView) -> str:
+    """What lint and recall ask of a note beside what every document has, as JSON; empty fields are left out."""
+    fields = {
+        "provenance": note.provenance,
+        "captured": note.captured,
+        "confidence": note.confidence,
+        "sources": list(note.sources[:MOST_SOURCES]),
+        "supersedes": note.supersedes,
+        "superseded_by": note.superseded_by,
+        "archived": note.archived,
+        "degraded": note.degraded,
+        "drift": drift_of(note),
+    }
+    kept = {name: value for name, value in fields.items() if value}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
+def drift_of(note: NoteView) -> list[str]:
+    """Where a note's file departs from the format that both systems write."""
+    found: list[str] = []
+    if scope_of(note.path) != "notes":
+        return found
+    found += [f"no {name}" for name in EXPECTED_FIELDS if note.fields.get(name) in (None, "", [])]
+    if note.type not in NOTE_TYPES:
+        found.append(f"type {note.type!r}")
+    elif not note.name.startswith(f"{note.type}_"):
+        found.append(f"a {note.type} in a file called {note.name}")
+    if len(note.title) > MAX_TITLE_CHARS:
+        found.append(f"a name of more than {MAX_TITLE_CHARS} characters")
+    if len(note.description) > MAX_DESCRIPTION_CHARS:
+        found.append(f"a description of more than {MAX_DESCRIPTION_CHARS} characters")
+    if note.confidence and note.confidence not in CONFIDENCES:
+        found.append(f"confidence {note.confidence!r}")
+    if note.provenance not in PROVENANCES:
+        found.append(f"provenance {note.provenance!r}")
+    return found
 
 
 def _name(note: NoteView, scope: str, agent: str) -> str:

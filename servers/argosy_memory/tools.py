@@ -21,11 +21,13 @@ from argosy_memory.models import (
     Scope,
     SearchMode,
     SearchResult,
-    WikiPage,
     Written,
 )
 from argosy_memory.notebook import Notebook
 from argosy_memory.notes import Draft
+from argosy_memory.searching import MOST_HITS, Question
+from argosy_memory.upkeep_tools import add_upkeep_tools
+from argosy_memory.wiki_tools import add_wiki_tools
 
 Types = Annotated[list[NoteType] | None, Field(description="Only these types")]
 Tags = Annotated[list[str] | None, Field(description="Only with all these tags")]
@@ -34,7 +36,14 @@ Tags = Annotated[list[str] | None, Field(description="Only with all these tags")
 def build_tools(notebook: Notebook) -> ToolBox:
     """The tools over *notebook*."""
     box = ToolBox()
+    _add_writing(box, notebook)
+    _add_finding(box, notebook)
+    add_upkeep_tools(box, notebook)
+    add_wiki_tools(box, notebook)
+    return box
 
+
+def _add_writing(box: ToolBox, notebook: Notebook) -> None:
     @box.tool("Write a note", ActionClass.REVERSIBLE_WRITE, default=True, idempotent=True)
     async def memory_write(
         caller: WhoCalls,
@@ -63,26 +72,23 @@ def build_tools(notebook: Notebook) -> ToolBox:
             confidence,
             pinned,
             expires_at,
+            supersedes,
+            merge_into,
         )
-        return await notebook.writer.write(
-            need_agent(caller),
-            caller,
-            draft,
-            supersedes=supersedes,
-            merge_into=merge_into,
-            expect_version=expect_version,
-            key=key,
-        )
+        return await notebook.writer.write(need_agent(caller), caller, draft, expect_version, key)
 
     @box.tool("Read a note", default=True)
     async def memory_read(
         caller: WhoCalls,
-        name: Annotated[str, Field(description="As in search hits")],
+        name: Annotated[str, Field(description="Name or uri of a hit")],
         version: Annotated[str | None, Field(description="An earlier version")] = None,
+        offset: Annotated[int, Field(ge=0, description="Of a long body")] = 0,
     ) -> Note:
-        """The whole text of one note."""
-        return await notebook.read(need_agent(caller), name, version)
+        """The whole text of one note, or of a raw source by its uri."""
+        return await notebook.read(need_agent(caller), name, version, offset)
 
+
+def _add_finding(box: ToolBox, notebook: Notebook) -> None:
     @box.tool("Search memory", default=True)
     async def memory_search(
         caller: WhoCalls,
@@ -93,12 +99,13 @@ def build_tools(notebook: Notebook) -> ToolBox:
         mode: SearchMode = "hybrid",
         limit: Annotated[int, Field(description="At most this many, up to 500")] = 10,
         include_archived: bool = False,
+        explain: Annotated[bool, Field(description="Say why each hit ranks where it does")] = False,
     ) -> SearchResult:
         """Find notes, wiki pages or raw sources by words in title, description or text, best first: what is known about
         something."""
-        return await notebook.search(
-            need_agent(caller), query, scope, types or [], tags or [], mode, limit, include_archived
-        )
+        most = max(1, min(limit, MOST_HITS))
+        question = Question(query, scope, types or (), tags or (), mode, most, include_archived)
+        return await notebook.search(need_agent(caller), question, explain=explain)
 
     @box.tool("List notes", default=True)
     async def memory_list(
@@ -118,15 +125,10 @@ def build_tools(notebook: Notebook) -> ToolBox:
         caller: WhoCalls,
         task: Annotated[str, Field(description="What is to be done, in words")],
         token_budget: Annotated[int, Field(description="Upper bound of the text")] = 2000,
-        mode: RecallMode = "contextual",
+        mode: Annotated[
+            RecallMode, Field(description="temporal: newest first; sequential: oldest first; semantic: by meaning")
+        ] = "contextual",
     ) -> Recall:
         """Everything worth knowing for a task, as one text within a token budget: pinned, matching, linked and recent
         notes."""
         return await notebook.recall(need_agent(caller), task, token_budget, mode)
-
-    @box.tool("Read a wiki page", default=True)
-    async def wiki_read(caller: WhoCalls, page: Annotated[str, Field(description="As in search hits")]) -> WikiPage:
-        """The whole text of one wiki page."""
-        return await notebook.read_page(need_agent(caller), page)
-
-    return box

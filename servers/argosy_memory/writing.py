@@ -1,73 +1,72 @@
-"""Writing notes: a new one, a merge, the same again, another text under one title."""
+"""Writing notes: a new one, a merge, the same again, another text under one title; and the chain of superseding."""
 
 from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
 
 from argosy_core.clock import Clock
 from argosy_core.errors import AlreadyExists, Conflict, InvalidArgument
 from argosy_core.frontmatter import edit
-from argosy_core.index.library import Library
 from argosy_core.serving.config import ServerConfig
 from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView
-from argosy_memory.index_page import IndexPages
 from argosy_memory.models import Written, note_fields
-from argosy_memory.note_files import NoteFiles
-from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_page, replaced_page, same_content
-from argosy_memory.shelves import document_of
+from argosy_memory.note_files import NoteFiles, text_of
+from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_note, replaced_page, same_content
+from argosy_memory.recording import WRITER, Recorder
 
 TRIES = 10
+LONGEST_CHAIN = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """One call of `NoteWriter.write`."""
+
+    agent: str
+    caller: Caller
+    draft: Draft
+    expect_version: str | None
+    key: str | None
 
 
 class NoteWriter:
-    """Puts notes where they belong and tells index, log and listeners of it."""
+    """Puts notes where they belong."""
 
-    def __init__(self, config: ServerConfig, files: NoteFiles, library: Library, pages: IndexPages) -> None:
-        self._store = config.store
+    def __init__(self, config: ServerConfig, files: NoteFiles, recorder: Recorder) -> None:
+        self._chain = config.store.chain
         self._clock: Clock = config.clock
         self._files = files
-        self._library = library
-        self._pages = pages
+        self._recorder = recorder
 
     def _today(self) -> str:
         return self._clock.now().date().isoformat()
 
     async def write(
-        self,
-        agent: str,
-        caller: Caller,
-        draft: Draft,
-        *,
-        supersedes: str | None,
-        merge_into: str | None,
-        expect_version: str | None,
-        key: str | None,
+        self, agent: str, caller: Caller, draft: Draft, expect_version: str | None = None, key: str | None = None
     ) -> Written:
         """Write a note (`vault.md`: new, merge, same again, different).
 
-        Raises AlreadyExists (the title is there with other content), Conflict (the version or the key), NotFound (what
-        is to be merged into or superseded), InvalidArgument, TooLarge.
+        Raises AlreadyExists (the title is there with other content), Conflict (the version, the key, or somebody else
+        superseded the note first), NotFound (what is to be merged into or superseded), InvalidArgument, TooLarge.
         """
         draft = check_draft(draft)
-        if merge_into is not None and supersedes is not None:
-            raise InvalidArgument("merge_into and supersedes exclude each other", hint="choose one")
         if key is not None and (known := await self._repeated(agent, key, draft)) is not None:
             return known
-        old = await self._files.find(agent, supersedes) if supersedes else None
-        if merge_into is not None:
-            note, content, duplicate = await self._merge(agent, merge_into, draft, expect_version)
+        old = await self._superseded(agent, draft) if draft.supersedes else None
+        put = _Put(agent, caller, draft, expect_version, key)
+        if draft.merge_into is not None:
+            note, content, duplicate = await self._merge(put, draft.merge_into)
         else:
-            superseded = old[0].path.rsplit("/", 1)[-1] if old else None
-            note, content, duplicate = await self._put(agent, caller, draft, superseded, expect_version)
-        if old is not None and old[0].superseded_by != f"{note.name}.md":
-            await self._link_back(agent, caller, old[0], note)
-        if not duplicate:
-            self._learn(agent, note, content)
-            await self._log(agent, caller, "memory.write", note, content, key, draft)
+            note, content, duplicate = await self._put(put, old)
+        if old is not None and old.superseded_by != f"{note.name}.md":
+            await self._link_back(agent, caller, old, note)
         return Written(**note_fields(note, content), duplicate=duplicate)
 
     async def _repeated(self, agent: str, key: str, draft: Draft) -> Written | None:
-        entry = await self._store.chain.find(agent, "memory", key)
+        entry = await self._chain.find(agent, WRITER, key)
         if entry is None:
             return None
         if entry.event.get("arguments_sha256") != draft.fingerprint:
@@ -75,96 +74,111 @@ class NoteWriter:
         note, content = await self._files.find(agent, str(entry.event["name"]))
         return Written(**note_fields(note, content), duplicate=True)
 
-    async def _put(
-        self, agent: str, caller: Caller, draft: Draft, superseded: str | None, expect_version: str | None
-    ) -> tuple[NoteView, Content, bool]:
+    # The four cases
+
+    async def _put(self, put: _Put, old: NoteView | None) -> tuple[NoteView, Content, bool]:
+        superseded = f"{old.name}.md" if old else None
+        draft = put.draft
         for stem in file_stems(draft.type, draft.title):
-            path = f"{agent}/memory/{stem}.md"
-            if not expect_version:
+            path = f"{put.agent}/memory/{stem}.md"
+            if not put.expect_version:
+                text, view = new_note(path, draft, put.caller, self._today(), superseded)
                 try:  # nearly always the name is free, and looking first would cost every writer
-                    return await self._save(path, new_page(draft, caller, self._today(), superseded), ABSENT)
+                    return *await self._save(put, path, text, ABSENT, view), False
                 except AlreadyExists:
                     pass
             there = await self._files.load(path)
             if there is None:
                 raise Conflict("there is no such note to replace", hint="leave expect_version out", version=None)
             if there[0].title == draft.title:
-                return await self._rewrite(there, draft, expect_version)
+                if old is not None:
+                    await self._refuse_circle(put.agent, there[0], old)
+                return await self._rewrite(put, there, superseded)
         raise AlreadyExists("too many notes have this title's name", hint="choose another title")
 
     async def _rewrite(
-        self, there: tuple[NoteView, Content], draft: Draft, expect_version: str | None
+        self, put: _Put, there: tuple[NoteView, Content], superseded: str | None
     ) -> tuple[NoteView, Content, bool]:
         note, content = there
-        if same_content(note, draft):
+        if same_content(note, put.draft, superseded):
             return note, content, True
-        if expect_version is None:
+        if put.expect_version is None:
             raise AlreadyExists(
                 f"the note {note.name} exists with other content",
                 hint=f"merge_into={note.name} adds to it, expect_version={content.version} replaces it",
                 name=note.name,
                 version=content.version,
             )
-        text = replaced_page(content.data.decode("utf-8", "replace"), note, draft, self._today())
-        return await self._save(note.path, text, expect_version)
+        text = replaced_page(text_of(content), note, put.draft, put.caller, self._today(), superseded)
+        return *await self._save(put, note.path, text, put.expect_version), False
 
-    async def _merge(
-        self, agent: str, name: str, draft: Draft, expect_version: str | None
-    ) -> tuple[NoteView, Content, bool]:
+    async def _merge(self, put: _Put, name: str) -> tuple[NoteView, Content, bool]:
         for _ in range(TRIES):
-            note, content = await self._files.find(agent, name)
-            if expect_version is not None and expect_version != content.version:
+            note, content = await self._files.find(put.agent, name)
+            if put.expect_version is not None and put.expect_version != content.version:
                 raise Conflict(f"{name} was changed", hint="read it again", version=content.version)
-            if note.body.rstrip().endswith(draft.body):
+            if note.body.rstrip().endswith(put.draft.body):
                 return note, content, True
-            text = merged_page(content.data.decode("utf-8", "replace"), note, draft, self._today())
+            text = merged_page(text_of(content), note, put.draft, put.caller, self._today())
             try:
-                return await self._save(note.path, text, content.version)
+                return *await self._save(put, note.path, text, content.version), False
             except Conflict:
-                if expect_version is not None:
+                if put.expect_version is not None:
                     raise
         raise Conflict(f"many writers are at {name}", hint="try again in a moment")
+
+    async def _save(
+        self, put: _Put, path: str, text: str, expect: str, view: NoteView | None = None
+    ) -> tuple[NoteView, Content]:
+        return await self._recorder.save(
+            put.agent, put.caller, "memory.write", path, text, expect, view=view, key=put.key,
+            arguments_sha256=put.draft.fingerprint,
+        )  # fmt: skip
+
+    # Superseding
+
+    async def _superseded(self, agent: str, draft: Draft) -> NoteView:
+        """The note that *draft* replaces. Raises Conflict when another one replaced it already."""
+        old, content = await self._files.find(agent, draft.supersedes or "")
+        successor = old.superseded_by.removesuffix(".md")
+        if successor and successor not in file_stems(draft.type, draft.title):
+            raise Conflict(
+                f"{old.name} was superseded by {successor}",
+                hint=f"supersede {successor} instead, or read it first",
+                name=successor,
+                version=content.version,
+            )
+        return old
+
+    async def _refuse_circle(self, agent: str, note: NoteView, old: NoteView) -> None:
+        """Raises InvalidArgument when *note* replacing *old* would make a chain return to itself."""
+        seen = {old.name}
+        current: NoteView | None = old
+        while current is not None and len(seen) < LONGEST_CHAIN:
+            if current.name == note.name:
+                raise InvalidArgument(
+                    f"{note.name} would supersede itself, through {old.name}", hint="write a note with a new title"
+                )
+            name = current.supersedes.removesuffix(".md")
+            if not name or name in seen or "/" in name:
+                return
+            seen.add(name)
+            found = await self._files.load(f"{agent}/memory/{name}.md")
+            current = found[0] if found else None
 
     async def _link_back(self, agent: str, caller: Caller, old: NoteView, new: NoteView) -> None:
         for _ in range(TRIES):
             note, content = await self._files.find(agent, old.name)
-            text = edit(content.data.decode("utf-8", "replace"), {"superseded_by": f"{new.name}.md"})
-            try:
-                note, content, _ = await self._save(note.path, text, content.version)
-            except Conflict:
-                continue
-            self._learn(agent, note, content)
-            await self._log(agent, caller, "memory.supersede", note, content)
-            return
+            if note.superseded_by not in ("", f"{new.name}.md"):
+                raise Conflict(
+                    f"{old.name} was superseded by {note.superseded_by} meanwhile",
+                    hint=f"{new.name} is written; archive it or merge it into the other",
+                    name=note.superseded_by,
+                )
+            text = edit(text_of(content), {"superseded_by": f"{new.name}.md"})
+            with suppress(Conflict):
+                await self._recorder.save(
+                    agent, caller, "memory.supersede", note.path, text, content.version, by=new.name
+                )
+                return
         raise Conflict(f"many writers are at {old.name}", hint="try again in a moment")
-
-    async def _save(self, path: str, text: str, expect: str) -> tuple[NoteView, Content, bool]:
-        note, content = await self._files.save(path, text, expect)
-        return note, content, False
-
-    def _learn(self, agent: str, note: NoteView, content: Content) -> None:
-        self._library.put(document_of(agent, note, content.stamp))
-        self._pages.mark(agent)
-        self._store.bell.ring(content.path)
-
-    async def _log(
-        self,
-        agent: str,
-        caller: Caller,
-        kind: str,
-        note: NoteView,
-        content: Content,
-        key: str | None = None,
-        draft: Draft | None = None,
-    ) -> None:
-        event = {
-            "kind": kind,
-            "name": note.name,
-            "path": note.path,
-            "version": content.version,
-            "arguments_sha256": draft.fingerprint if draft else None,
-            "run_id": caller.run,
-        }
-        await self._store.chain.append(
-            agent, "memory", {name: value for name, value in event.items() if value is not None}, key=key
-        )

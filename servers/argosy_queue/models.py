@@ -19,7 +19,7 @@ _SHOWN_CHARS = 400
 class Attempt(BaseModel):
     """How one attempt failed."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     attempt: int
     at: str
@@ -91,7 +91,7 @@ class ItemPage(Page[QueueItem]):
 class ClaimLease(BaseModel):
     """What proves a claim: each later call names the token."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     token: str
     generation: int
@@ -136,7 +136,7 @@ class Changed(Result):
 class Reason(BaseModel):
     """One reason why an item is not running."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     kind: HoldKind
     detail: str

@@ -75,9 +75,19 @@ def _blake3() -> type[blake3]:
     return blake3
 
 
+def new_hasher() -> type[blake3]:
+    """BLAKE3, for whoever hashes so often that a call more would be felt."""
+    return _blake3()
+
+
 def event_digest(event: Mapping[str, Any], salt: bytes, *, parsed: bool = False) -> bytes:
     """``BLAKE3(salt ‖ canonical JSON of the event)``, 32 bytes."""
-    return _blake3()(salt + canonical_json(event, parsed=parsed)).digest()
+    return text_digest(canonical_json(event, parsed=parsed), salt)
+
+
+def text_digest(text: bytes, salt: bytes) -> bytes:
+    """As `event_digest`, of an event that is canonical JSON already."""
+    return _blake3()(salt + text).digest()
 
 
 def chain_hash(stream: str, writer: str, seq: int, prev: bytes, digest: bytes) -> bytes:
@@ -86,11 +96,12 @@ def chain_hash(stream: str, writer: str, seq: int, prev: bytes, digest: bytes) -
     ``BLAKE3(domain ‖ len32(stream)‖stream ‖ len32(writer)‖writer ‖ seq64 ‖ prev ‖ digest)``, integers big-endian,
     *seq* from 1, *prev* the previous entry's hash or 32 zero bytes.
     """
-    return _blake3()(_chain_prefix(stream, writer) + seq.to_bytes(8, "big") + prev + digest).digest()
+    return _blake3()(chain_prefix(stream, writer) + seq.to_bytes(8, "big") + prev + digest).digest()
 
 
 @lru_cache(maxsize=256)
-def _chain_prefix(stream: str, writer: str) -> bytes:
+def chain_prefix(stream: str, writer: str) -> bytes:
+    """What every hash of one writer's chain begins with: domain, stream and writer."""
     names = (stream.encode(), writer.encode())
     return CHAIN_DOMAIN + b"".join(len(name).to_bytes(4, "big") + name for name in names)
 

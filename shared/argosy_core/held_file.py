@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from argosy_core.os_errors import os_errors
 from argosy_core.vault import Vault
 
 
@@ -19,7 +20,8 @@ class HeldFile:
         self._vault = vault
         self._fs = vault.fs
         self._fd = vault.open_append(path)
-        found = self._fs.fstat(self._fd)
+        with os_errors(path):
+            found = self._fs.fstat(self._fd)
         self._identity = (found.st_dev, found.st_ino)
 
     def __del__(self) -> None:
@@ -32,5 +34,5 @@ class HeldFile:
         return found is not None and (found.st_dev, found.st_ino) == self._identity
 
     def append(self, data: bytes) -> int:
-        """As `Vault.append`."""
+        """As `Vault.append`. After an error the file must be opened anew: see `Vault.append_to`."""
         return self._vault.append_to(self._fd, self.path, data)

@@ -82,12 +82,12 @@ class LockFolder:
         # One by one: makedirs would give its mode to the last folder alone.
         for folder in (os.path.dirname(self._folder), self._folder):
             with suppress(FileExistsError):
-                os.mkdir(folder, mode=0o700)
+                self._fs.mkdir(folder)
 
     def _is_current(self, fd: int, name: str) -> bool:
         # Somebody may have deleted the folder since we opened the file: then another process locks another file.
         try:
-            now = os.stat(self._path(name), follow_symlinks=False)
+            now = self._fs.stat(self._path(name))
         except FileNotFoundError:
             return False
         held = self._fs.fstat(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from argosy_core.errors import InvalidArgument
 
@@ -59,6 +60,7 @@ def is_sound(name: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=2_048)  # the same few names are looked for all the time
 def _check_component(part: str) -> None:
     if part in ("", ".", ".."):
         raise InvalidArgument("a path must not hold empty, '.' or '..' parts", hint="give a path relative to the vault")

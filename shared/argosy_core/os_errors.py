@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from argosy_core.errors import ArgosyError, Corrupted, InvalidArgument, NotFound, PermissionDenied, Unavailable
 
 _LINK = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = (errno.EACCES, errno.EPERM)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
+_INTERRUPTED = (errno.EINTR, errno.EAGAIN)
 
 
 @contextmanager
@@ -33,6 +34,11 @@ def _translate(exc: OSError, path: str) -> ArgosyError:
         return PermissionDenied(f"{path} is, or lies behind, a link or a special file", path=path)
     if exc.errno in _DENIED:
         return PermissionDenied(f"no permission for {path}", hint="check the owner and mode of the file", path=path)
+    if exc.errno == errno.EROFS:
+        hint = "make the folder's file system writable"
+        return PermissionDenied(f"{path} lies on a read-only file system", hint=hint, path=path)
+    if exc.errno in _INTERRUPTED:
+        return Unavailable(f"the work on {path} was interrupted", hint="try again", path=path)
     if exc.errno in _FULL:
         return Unavailable(f"the disk is full: {path} was not written", hint="free some space", path=path)
     if exc.errno in _TOO_MANY:

@@ -9,9 +9,11 @@ from enum import StrEnum
 class _Ordered(StrEnum):
     """A ladder: members compare by the order they are written in, lowest first."""
 
-    @property
-    def rank(self) -> int:
-        return list(type(self)).index(self)
+    rank: int
+
+    def __init__(self, value: str) -> None:
+        # Members are made in their order; asked for so often that looking it up would show.
+        self.rank = len(type(self).__members__)
 
 
 class ActionClass(_Ordered):
@@ -41,6 +43,15 @@ class Verdict(_Ordered):
     BLOCK = "block"
 
 
+class Mode(_Ordered):
+    """How far a run may act by itself; a later member is freer and the lowest of several counts."""
+
+    DRY = "dry"
+    PROPOSE = "propose"
+    WATCHED = "watched"
+    FREE = "free"
+
+
 class Role(_Ordered):
     """Who is calling. `HOST` needs a valid run token; no flag grants it."""
 
@@ -49,11 +60,16 @@ class Role(_Ordered):
     HOST = "host"
 
 
+LOCAL_PRINCIPAL = "local"  # whoever started the server on this machine, as the older system has it
+UNATTENDED_PRINCIPAL = "agent"  # an agent at work for nobody who is there
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling, resolved by the server, never an argument a model could set.
 
-    *source* is where the identity came from: ``bearer``, ``run_token``, ``flag`` or ``default``.
+    *source* is where the identity came from: ``bearer``, ``run_token``, ``flag`` or ``default``. *principal* is whose
+    the call is, as a folder's name: what is kept for each principal is found by no other.
     """
 
     agent: str | None
@@ -63,3 +79,4 @@ class Caller:
     grant: str | None = None
     generation: int = 0
     scopes: tuple[str, ...] = field(default=())
+    principal: str = LOCAL_PRINCIPAL

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.content import ABSENT, ANY, Content, Expect, FileInfo, check_expected
+from argosy_core.drafts import MIN_AGE_SECONDS, discard, open_draft, sweep_drafts
 from argosy_core.errors import (
     InvalidArgument,
     NotFound,
@@ -27,11 +28,11 @@ from argosy_core.ids import Ids, SystemIds
 from argosy_core.locks import LockFolder
 from argosy_core.names import check_path, is_sound
 from argosy_core.os_errors import os_errors
+from argosy_core.walk import DIRECTORY, FolderWalk
 
 __all__ = ["ABSENT", "ANY", "MAX_FILE_BYTES", "STATE_FOLDER", "Content", "Expect", "FileInfo", "Vault"]
 MAX_FILE_BYTES = 16 * 1024 * 1024
 STATE_FOLDER = ".argosy"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # O_NONBLOCK: opening a FIFO that somebody put into the vault must not wait for its other end.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -55,6 +56,7 @@ class Vault:
         self.clock = clock or SystemClock()
         self._ids = ids or SystemIds()
         self._root_fd = self.fs.open(str(self.root), os.O_RDONLY | os.O_DIRECTORY)
+        self._walk = FolderWalk(self.fs, self._root_fd)
         self._locks = LockFolder(str(self.root / STATE_FOLDER / "locks"), self.fs, self.clock)
 
     def close(self) -> None:
@@ -75,11 +77,11 @@ class Vault:
         Raises NotFound, TooLarge, PermissionDenied (a link, a device), InvalidArgument (a bad path).
         """
         parts = check_path(path)
-        with os_errors(path), self._folder(parts[:-1]) as folder:
+        with os_errors(path), self._walk.folder(parts[:-1]) as folder:
             return self._read_in(folder, parts[-1], path, max_bytes)
 
     def _read_in(self, folder: int, name: str, path: str, max_bytes: int = MAX_FILE_BYTES) -> Content:
-        with self._opened(folder, name, _READ) as fd:
+        with self._walk.opened(folder, name, _READ) as fd:
             info = self._regular(fd, path)
             if info.st_size > max_bytes:
                 raise TooLarge(f"{path} has {info.st_size} bytes; the limit is {max_bytes}", path=path)
@@ -90,7 +92,7 @@ class Vault:
         """The stamp of the regular file at *path*; None when there is none."""
         parts = check_path(path)
         try:
-            with os_errors(path), self._folder(parts[:-1]) as folder:
+            with os_errors(path), self._walk.folder(parts[:-1]) as folder:
                 found = self.fs.stat(parts[-1], dir_fd=folder)
         except NotFound:
             return None
@@ -104,7 +106,7 @@ class Vault:
         for name in (folder, *names) if folder else names:
             if len(check_path(name)) > 1:
                 raise InvalidArgument(f"{name} is no single name")
-        opened = self._opened(self._root_fd, folder, _DIRECTORY) if folder else nullcontext(self._root_fd)
+        opened = self._walk.opened(self._root_fd, folder, DIRECTORY) if folder else nullcontext(self._root_fd)
         try:
             with os_errors(folder), opened as fd:
                 return tuple(self._stamp_in(fd, name, folder) for name in names)
@@ -142,7 +144,7 @@ class Vault:
         parts = check_path(path) if path else ()
         found: list[tuple[str, os.stat_result]] = []
         try:
-            with os_errors(path), self._folder(parts) as folder:
+            with os_errors(path), self._walk.folder(parts) as folder:
                 for name in sorted(self.fs.names(folder)):
                     if not name.startswith(".") and is_sound(name):  # no call could ask for another
                         self._add_entry(found, folder, name)
@@ -177,7 +179,7 @@ class Vault:
             raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {max_bytes}", path=path)
         parts = check_path(path)
         parent = "/".join(parts[:-1])
-        with self.lock(parent), os_errors(path), self._folder(parts[:-1], create=True) as folder:
+        with self.lock(parent), os_errors(path), self._walk.folder(parts[:-1], create=True) as folder:
             # Who takes whatever is there need not read it.
             old = self._current(folder, parts[-1], path) if keep_version or expect is not ANY else None
             check_expected(path, expect, old)
@@ -195,23 +197,22 @@ class Vault:
         stem, suffix = os.path.splitext(name)
         stamp = f"{self.clock.now():%Y%m%dT%H%M%S%fZ}_{old.version[:8]}{suffix}"
         folder = tuple(p for p in (*parent.split("/"), ".versions", stem) if p)
-        with self._folder(folder, create=True) as fd:
+        with self._walk.folder(folder, create=True) as fd:
             self._replace_in(fd, stamp, "/".join((*folder, stamp)), old.data)
 
     def _replace_in(self, folder: int, name: str, path: str, data: bytes) -> Content:
-        temporary = f".{name[:60]}.{self._ids.random(6).hex()}.tmp"
-        fd = self.fs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, dir_fd=folder)
+        draft, fd = open_draft(self.fs, folder, name, self._ids)
         try:
             try:
                 old = self._copy_mode(fd, folder, name, path)
                 self._write_all(fd, data)
-                self.fs.fsync(fd)
                 mtime = self._later_mtime(fd, old)
+                self.fs.fsync(fd)
             finally:
                 self.fs.close(fd)
-            self.fs.rename(temporary, name, dir_fd=folder)
+            self.fs.rename(draft, name, dir_fd=folder)
         except BaseException:
-            self._discard(folder, temporary)
+            discard(self.fs, folder, draft)
             raise
         self.fs.fsync(folder)
         return Content(path, data, sha256_hex(data), (mtime, len(data)))
@@ -234,16 +235,19 @@ class Vault:
         self.fs.set_mtime(fd, old.st_mtime_ns + 1)
         return self.fs.fstat(fd).st_mtime_ns
 
-    def _discard(self, folder: int, name: str) -> None:
-        try:
-            self.fs.unlink(name, dir_fd=folder)
-        except OSError:
-            return  # why the write failed is what the caller must hear
+    def sweep(
+        self, *, min_age_seconds: float = MIN_AGE_SECONDS, is_stopped: Callable[[], bool] = lambda: False
+    ) -> list[str]:
+        """Remove the drafts that dead writers left, at least *min_age_seconds* old; their paths."""
+        now = self.clock.now().timestamp()
+        with os_errors("the vault"):
+            found = sweep_drafts(self.fs, self._walk, now, min_age_seconds=min_age_seconds, is_stopped=is_stopped)
+            return list(found)
 
     def remove(self, path: str, *, expect: Expect = ANY) -> None:
         """Take the file at *path* away, durably. Raises NotFound, and Conflict when *expect* is another version."""
         parts = check_path(path)
-        with self.lock("/".join(parts[:-1])), os_errors(path), self._folder(parts[:-1]) as folder:
+        with self.lock("/".join(parts[:-1])), os_errors(path), self._walk.folder(parts[:-1]) as folder:
             check_expected(path, expect, self._read_in(folder, parts[-1], path))
             self.fs.unlink(parts[-1], dir_fd=folder)
             self.fs.fsync(folder)
@@ -262,25 +266,34 @@ class Vault:
     def open_append(self, path: str) -> int:
         """A descriptor for `append_to`, for the caller to close; from then on the file is there, empty if need be."""
         parts = check_path(path)
-        with os_errors(path), self._folder(parts[:-1], create=True) as folder:
+        with os_errors(path), self._walk.folder(parts[:-1], create=True) as folder:
+            fd = self.fs.open(parts[-1], _APPEND, dir_fd=folder)
             try:
-                self.fs.stat(parts[-1], dir_fd=folder)
-            except FileNotFoundError:
-                with self._opened(folder, parts[-1], _APPEND):
-                    self.fs.fsync(folder)
-            return self.fs.open(parts[-1], _APPEND, dir_fd=folder)
+                self._walk.settle(folder, fd)
+            except BaseException:
+                self.fs.close(fd)
+                raise
+            return fd
 
     def append_to(self, fd: int, path: str, data: bytes) -> int:
-        """As `append`, to *path* as `open_append` opened it."""
+        """As `append`, to *path* as `open_append` opened it.
+
+        After an error *fd* is of no more use: the kernel may count what it failed to write as written.
+        """
         with os_errors(path):
             before = self._regular(fd, path).st_size
             try:
                 self._write_all(fd, data)
                 self.fs.fsync(fd)
             except BaseException:
-                self.fs.truncate(fd, before)
+                self._take_back(fd, before)
                 raise
         return before + len(data)
+
+    def _take_back(self, fd: int, size: int) -> None:
+        with suppress(OSError):  # why the append failed is what the caller must hear
+            self.fs.truncate(fd, size)
+            self.fs.fsync(fd)
 
     def look(self, path: str) -> os.stat_result | None:
         """What stands at *path*, by one plain call: only to compare with, since folders on the way may be links."""
@@ -295,8 +308,8 @@ class Vault:
         try:
             with (
                 os_errors(path),
-                self._folder(parts[:-1]) as folder,
-                self._opened(folder, parts[-1], _READ) as fd,
+                self._walk.folder(parts[:-1]) as folder,
+                self._walk.opened(folder, parts[-1], _READ) as fd,
             ):
                 size = self._regular(fd, path).st_size - offset
                 size = size if max_bytes is None else min(size, max_bytes)
@@ -316,8 +329,8 @@ class Vault:
         parts = check_path(path)
         with (
             os_errors(path),
-            self._folder(parts[:-1]) as folder,
-            self._opened(folder, parts[-1], _WRITE) as fd,
+            self._walk.folder(parts[:-1]) as folder,
+            self._walk.opened(folder, parts[-1], _WRITE) as fd,
         ):
             self.fs.truncate(fd, keep_bytes)
             self.fs.fsync(fd)
@@ -328,52 +341,18 @@ class Vault:
         return self._locks.hold(name or "root", wait_seconds)
 
     def state_path(self, name: str) -> Path:
-        """Where the rebuildable file *name* of ``.argosy`` lies; the folder exists after the call."""
+        """Where the rebuildable file *name* of ``.argosy`` lies; the folder is made if it can be."""
         folder = self.root / STATE_FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(OSError):  # a full or read-only disk: who opens the file says so
+            folder.mkdir(mode=0o700, exist_ok=True)
         return folder / name
-
-    # The walk
 
     @contextmanager
     def opened_folder(self, path: str, create: bool = False) -> Generator[int]:
         """A descriptor of the folder *path*, walked like every path, for several steps in one folder."""
         parts = check_path(path)
-        with os_errors(path), self._folder(parts, create) as folder:
+        with os_errors(path), self._walk.folder(parts, create) as folder:
             yield folder
-
-    @contextmanager
-    def _folder(self, parts: tuple[str, ...], create: bool = False) -> Generator[int]:
-        fd = self.fs.open(".", _DIRECTORY, dir_fd=self._root_fd)
-        try:
-            for part in parts:
-                child = self._step(fd, part, create)
-                self.fs.close(fd)
-                fd = child
-            yield fd
-        finally:
-            self.fs.close(fd)
-
-    def _step(self, fd: int, part: str, create: bool) -> int:
-        try:
-            return self.fs.open(part, _DIRECTORY, dir_fd=fd)
-        except FileNotFoundError:
-            if not create:
-                raise
-        try:
-            self.fs.mkdir(part, dir_fd=fd)
-            self.fs.fsync(fd)
-        except FileExistsError:
-            pass  # another writer made it
-        return self.fs.open(part, _DIRECTORY, dir_fd=fd)
-
-    @contextmanager
-    def _opened(self, folder: int, name: str, flags: int) -> Generator[int]:
-        fd = self.fs.open(name, flags, dir_fd=folder)
-        try:
-            yield fd
-        finally:
-            self.fs.close(fd)
 
     def _regular(self, fd: int, path: str) -> os.stat_result:
         info = self.fs.fstat(fd)

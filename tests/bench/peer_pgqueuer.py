@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 import time
@@ -12,15 +13,14 @@ from typing import Any
 
 
 async def main(dsn: str, items: int, callers: int) -> None:
-    import asyncpg
-    from pgqueuer.db import AsyncpgPoolDriver
-    from pgqueuer.queries import EntrypointExecutionParameter, Queries
-
+    asyncpg: Any = importlib.import_module("asyncpg")
+    package: Any = importlib.import_module("pgqueuer.queries")
+    driver: Any = importlib.import_module("pgqueuer.db").AsyncpgPoolDriver
     async with asyncpg.create_pool(dsn, min_size=8, max_size=8) as pool:
-        queries: Any = Queries(AsyncpgPoolDriver(pool))
+        queries = package.Queries(driver(pool))
         await queries.install()
         numbers = iter(range(items))
-        me, entrypoints = uuid.uuid4(), {"work": EntrypointExecutionParameter(0)}
+        me, entrypoints = uuid.uuid4(), {"work": package.EntrypointExecutionParameter(0)}
 
         async def enqueue() -> None:
             for number in numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 import time
@@ -10,13 +11,12 @@ from typing import Any
 
 
 async def main(dsn: str, items: int, callers: int) -> None:
-    from procrastinate import App, PsycopgConnector, jobs
+    package: Any = importlib.import_module("procrastinate")
+    app = package.App(connector=package.PsycopgConnector(conninfo=dsn, min_size=8, max_size=8))
 
-    app: Any = App(connector=PsycopgConnector(conninfo=dsn, min_size=8, max_size=8))
+    async def task(n: int) -> None: ...
 
-    @app.task(queue="work", name="work")
-    async def work(n: int) -> None: ...
-
+    work = app.task(queue="work", name="work")(task)
     async with app.open_async():
         await app.schema_manager.apply_schema_async()
         worker = await app.job_manager.register_worker()
@@ -29,7 +29,7 @@ async def main(dsn: str, items: int, callers: int) -> None:
         async def labour() -> int:
             done = 0
             while job := await app.job_manager.fetch_job(["work"], worker):
-                await app.job_manager.finish_job(job, jobs.Status.SUCCEEDED, False)
+                await app.job_manager.finish_job(job, package.jobs.Status.SUCCEEDED, False)
                 done += 1
             return done
 

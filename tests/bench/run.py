@@ -1,11 +1,13 @@
 """``make bench``: the figures of `targets.md` that this version is held to, with their references from the same run.
 
-Options: ``--quick`` (small, to see that it runs), ``--only P1,P9``, ``--json FILE``.
+Options: ``--quick`` (small, to see that it runs), ``--only P1,P9``, ``--json FILE``. With ``PEERS=1`` in the
+environment other servers are installed under ``build/peers`` and measured beside ours (``--only PEERS``: these alone).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,13 +17,19 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [str(Path(__file__).parent)]
 
 import cases  # noqa: E402
+import databases  # noqa: E402
+import keeping  # noqa: E402
+import logs  # noqa: E402
 import running  # noqa: E402
 from measure import Row, compiled_environment, save, show  # noqa: E402
 
 CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
     "P1": [cases.writing],
     "P2": [cases.searching],
-    "P7": [running.queueing],
+    "P3": [keeping.keeping],
+    "P4": [logs.appending, databases.sqlite_appending],
+    "P5": [logs.asking],
+    "P7": [running.queueing, databases.sqlite_queueing],
     "P8": [cases.judging],
     "P9": [cases.cold_start, running.relayed_start],
     "P10": [cases.first_request, running.relayed_request],
@@ -30,6 +38,10 @@ CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
     "P14": [cases.definitions],
     "P18": [running.long_life],
 }
+if os.environ.get("PEERS", "") not in ("", "0"):
+    from peer_cases import beside_peers
+
+    CASES["PEERS"] = [beside_peers]
 
 
 def main() -> None:

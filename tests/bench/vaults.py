@@ -54,6 +54,54 @@ def make_agent(vault: Path, notes: int, seed: int = 1) -> Path:
     return vault
 
 
+MODELS = ("small", "middling", "large")
+EVENTS_OF_A_RUN = 8
+
+
+def fill_chain(vault: Path, events: int, days: int = 20) -> list[str]:
+    """*events* chained entries of runs in the log of ``bench``, as the server writes them; returns the runs' ids."""
+    from argosy_core.canonical import NO_PREVIOUS
+    from argosy_core.storage.chain_lines import make_entry
+
+    draw = random.Random(5)
+    prose = Prose(3)
+    summaries = [" ".join(prose.words(8)) for _ in range(500)]
+    previous, runs = NO_PREVIOUS, list[str]()
+    for day in range(days):
+        stamp = date(2026, 1, 1) + timedelta(days=day)
+        folder = vault / "bench" / "log" / f"{stamp:%Y-%m}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{stamp}.jsonl").open("wb") as file:
+            for number in range(events * day // days, events * (day + 1) // days):
+                second = (number - events * day // days) * 86_400 * days // events
+                ts = f"{stamp}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.000Z"
+                if number % EVENTS_OF_A_RUN == 0:
+                    runs.append(f"run-{stamp:%Y%m%d}-{second:06}-000000-{number:08x}")
+                event = _event_of_run(number % EVENTS_OF_A_RUN, runs[-1], draw, summaries)
+                entry, line = make_entry("bench", "host", number + 1, previous, ts, event, draw.randbytes(16))
+                previous = bytes.fromhex(entry.hash)
+                file.write(line)
+    return runs
+
+
+def _event_of_run(step: int, run: str, draw: random.Random, summaries: list[str]) -> dict[str, object]:
+    if step == 0:
+        return {"kind": "run.start", "run_id": run, "agent_name": "bench", "task": draw.choice(summaries)}
+    if step == EVENTS_OF_A_RUN - 1:
+        return {"kind": "run.end", "run_id": run, "status": "ok", "summary": draw.choice(summaries)}
+    if step % 2:
+        return {
+            "kind": "model.call", "run_id": run, "model": draw.choice(MODELS), "input_tokens": draw.randrange(9000),
+            "output_tokens": draw.randrange(900), "cost_usd": round(draw.random() / 10, 6),
+            "latency_ms": draw.randrange(90, 9000), "status": "ok",
+        }  # fmt: skip
+    return {
+        "kind": "tool", "run_id": run, "tool_name": f"tool_{draw.randrange(12)}", "call_id": f"c{step}",
+        "status": draw.choice(("ok", "ok", "ok", "error")), "latency_ms": draw.randrange(1, 900),
+        "summary": draw.choice(summaries),
+    }  # fmt: skip
+
+
 def fill_log(vault: Path, events: int) -> None:
     """*events* lines of the older system in the log of ``bench``, spread over days."""
     template = {

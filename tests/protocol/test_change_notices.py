@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import json
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from children import environment
 from mcp.server.connection import Connection
 from served import Bench
 from subscribers import client_of, subscribed
@@ -19,6 +22,7 @@ from argosy_core.clock import SystemClock
 from argosy_core.storage.base import Bell
 from argosy_host.gateway import Gateway
 from argosy_journal.server import create as create_journal
+from argosy_log.server import create as create_log
 
 pytestmark = [
     pytest.mark.anyio,
@@ -28,6 +32,13 @@ pytestmark = [
 WAIT_SECONDS = 10
 URI = "tiny://note/a"
 Hear = Callable[[], Any]
+APPEND = """
+import sys, anyio
+from argosy_core.serving.config import open_store
+store = open_store(sys.argv[1])
+anyio.run(store.chain.append, "harbor", "w", {"kind": "note"})
+store.close()
+"""
 
 
 async def watching(bell: Bell) -> None:
@@ -95,6 +106,19 @@ async def test_the_journal_tells_of_a_new_entry_and_of_the_first_of_a_month(benc
             result = await other.call_tool("journal_append", {"text": "Lit the lamp."})
             assert not result.is_error
         await heard.until(1)  # a file in two new folders: none of them was watched when it was made
+    assert set(heard.uris) == {uri}
+
+
+@ERAS
+async def test_the_doorbell_of_a_stream_rings_for_appends_of_another_process(bench: Bench, era: str) -> None:
+    config = bench.config()
+    uri = "log://harbor/head"
+    async with subscribed(create_log(config), era, uri) as (client, heard):
+        await watching(config.store.bell)
+        await anyio.run_process([sys.executable, "-c", APPEND, str(bench.root)], env=environment())
+        await heard.until(1)
+        heads = json.loads((await client.read_resource(uri)).contents[0].text)["items"]
+        assert [(head["writer"], head["seq"]) for head in heads] == [("w", 1)]
     assert set(heard.uris) == {uri}
 
 

@@ -32,6 +32,11 @@ FIELDS = {
     "class_policy",
     "class_policy_source",
     "arguments_hash",
+    "raw_outcome",
+    "amended",
+    "judges",
+    "reservation",
+    "model_id",
     "amendment",
     "question",
     "latency_ms",
@@ -223,7 +228,13 @@ async def test_the_doctor_names_file_line_and_fix(bench: Bench) -> None:
     bench.write("harbor/mcp.md", "## memory\ncommand: evil\n")
     report = await ask(bench, "judge_doctor")
     found = {finding["check"]: finding for finding in report.fields["findings"]}
-    assert set(found) == {"judge_policy", "judge_scope", "judge_classification", "judge_shadowed_server"}
+    assert set(found) == {
+        "judge_policy",
+        "judge_scope",
+        "judge_classification",
+        "judge_shadowed_server",
+        "mcp_tool_classification",
+    }
     assert (found["judge_policy"]["file"], found["judge_policy"]["line"]) == ("judges.md", 3)
     assert all(finding["fix"] for finding in found.values())
 
@@ -253,4 +264,5 @@ async def test_the_tools_are_small(bench: Bench) -> None:
     async with Client(create(bench.config(role=Role.OPERATOR))) as client:
         for tool in (await client.list_tools()).tools:
             shown = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
-            assert len(json.dumps(shown, ensure_ascii=False)) <= 650, tool.name
+            most = 650 if tool.name.startswith(("judge_c", "judge_e", "judge_b")) else 1_300  # the host's may say more
+            assert len(json.dumps(shown, ensure_ascii=False)) <= most, tool.name

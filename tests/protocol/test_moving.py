@@ -238,6 +238,41 @@ def test_a_vault_whose_fleet_is_up_is_not_moved(vault: Path) -> None:
     assert done.returncode == 1 and "mcp-host down" in done.stderr
 
 
+# Where a vault says itself that it is kept
+
+
+def test_a_vault_says_itself_where_it_is_kept(vault: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["import", "--from", f"files:{vault}", "--vault", "new", "--store", "sqlite:///v.sqlite"]) == 0
+    (tmp_path / "new/fleet.md").write_text("---\nstore: sqlite:///v.sqlite\n---\n")
+    capsys.readouterr()
+    assert run_cli(["call", "memory_status", "--json", "--vault", "new"]) == 0
+    assert json.loads(capsys.readouterr().out)["store"] == "sqlite"
+    (tmp_path / "new/fleet.md").write_text("---\nstore: [sqlite\n---\n")
+    assert run_cli(["call", "memory_status", "--vault", "new"]) == 1
+    assert "corrupted: fleet.md" in capsys.readouterr().err
+
+
+def test_who_names_another_store_than_the_running_fleets_works_alone(vault: Path, tmp_path: Path) -> None:
+    assert run_cli(["export", "--to", "sqlite:///other.sqlite", "--vault", str(vault)]) == 0
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    other = ["--store", f"sqlite:///{tmp_path}/other.sqlite"]
+    shown: dict[str, str] = {}
+    subprocess.run(command("up", "--vault", str(vault)), env=env, check=True, capture_output=True, timeout=60)
+    try:
+        for name, flags in (("own", []), ("files", ["--store", "files"]), ("other", other)):
+            line = command("run", "ada", "What burns in the lamp?", "--vault", str(vault), "--model", "offline", *flags)
+            done = subprocess.run(
+                [line[0], "-X", "importtime", *line[1:]], env=env, capture_output=True, text=True, timeout=60
+            )
+            assert done.returncode == 0, done.stderr
+            shown[name] = done.stderr
+    finally:
+        subprocess.run(command("down", "--vault", str(vault)), env=env, check=True, capture_output=True, timeout=60)
+
+    alone = {name for name, text in shown.items() if "pydantic" in text}
+    assert alone == {"other"}
+
+
 # Verify
 
 

@@ -11,6 +11,7 @@ from argosy_core.testing.conformance import (
     archive,
     bell,
     chain,
+    chain_proofs,
     chain_reading,
     documents,
     item_ends,
@@ -23,7 +24,7 @@ Suites = Mapping[str, Sequence[Callable[[Any], Awaitable[None]]]]
 WHOLE_STORE = ("bell", "archive")  # suites about a store, not about one part of it
 SUITES: Suites = {
     "documents": documents.CHECKS,
-    "chain": (*chain.CHECKS, *chain_reading.CHECKS, *chain.TAMPER_CHECKS),
+    "chain": (*chain.CHECKS, *chain_reading.CHECKS, *chain.TAMPER_CHECKS, *chain_proofs.PROOF_CHECKS),
     "leases": leases.CHECKS,
     "items": (*items.CHECKS, *item_ends.CHECKS, *item_holds.CHECKS),
     "archive": archive.CHECKS,

@@ -35,7 +35,8 @@ def command(*arguments: str) -> list[str]:
 
 def environment(**extra: str) -> dict[str, str]:
     """A child's environment: the source tree on the path, and no key."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_STATE_HOME") if name in os.environ}
+    names = ("PATH", "HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "PYTHONPATH": PYTHONPATH, **extra}
 
 

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from argosy_core.canonical import arguments_hash
+from argosy_core.clock import parse_time
 from argosy_core.errors import InvalidArgument, TooLarge
 from argosy_core.frontmatter import edit, parse
 from argosy_core.json_schemas import check_schema, fit
@@ -89,7 +90,7 @@ It leaves the house.
 def text_of(kind: Kind = "escalation", body: str = "Because.", **more: Any) -> str:
     asked = {"title": "May I?", "options": None, "schema": None, "default": None, "urgency": "normal", "binding": None}
     draft = draft_question(kind, body=body, **{**asked, **more})  # type: ignore[arg-type]
-    return draft.text("question_1", "harbor", "run-1", AT)
+    return draft.text("question_1", "harbor", "run-1", parse_time(AT))
 
 
 def question_in(text: str) -> Question:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
 from argosy_core.errors import Unauthenticated
-from argosy_core.serving.identity import OPERATOR_SCOPE, RUN_META, RunTokens, TokenVerifier, identify
+from argosy_core.serving.identity import (
+    OPERATOR_SCOPE,
+    RUN_META,
+    RunTokens,
+    TokenVerifier,
+    bearer_principal,
+    identify,
+)
 from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Caller, Role
 
@@ -46,7 +56,7 @@ def host() -> Host:
 def test_a_token_names_who_the_run_acts_for(host: Host) -> None:
     token = host.tokens.issue("harbor", "run-1", grant="g1", generation=7)
     caller = host.verifier.verify(token)
-    assert caller == Caller("harbor", Role.HOST, "run_token", "run-1", "g1", 7)
+    assert caller == Caller("harbor", Role.HOST, "run_token", "run-1", "g1", 7, principal="agent")
     assert host.verifier.verify(token) == caller
     assert host.verifier.verify(host.tokens.issue("日本", "run-2")).agent == "日本"
 
@@ -169,6 +179,38 @@ def test_a_verified_bearer_goes_before_a_run_token(host: Host, scopes: list[str]
     try:
         for meta in (None, {RUN_META: host.tokens.issue("harbor", "run-1")}, {RUN_META: "forged"}):
             caller = identify(meta, Caller("reef", Role.OPERATOR, "flag"), host.verifier)
-            assert caller == Caller("reef", role, "bearer", scopes=tuple(scopes))
+            principal = bearer_principal(user.access_token)
+            assert caller == Caller("reef", role, "bearer", scopes=tuple(scopes), principal=principal)
     finally:
         auth_context_var.reset(reset)
+
+
+def token_of(client: str, subject: str | None, issuer: str | None) -> AccessToken:
+    claims = {"iss": issuer} if issuer is not None else None
+    return AccessToken(token="t", client_id=client, scopes=[], subject=subject, claims=claims)
+
+
+def test_a_subject_has_the_older_systems_principal_whatever_the_client() -> None:
+    expected = hashlib.sha256(b"https://id.example\0ada").hexdigest()
+    for client in ("one", "two"):
+        assert bearer_principal(token_of(client, "ada", "https://id.example")) == expected
+
+
+PART = st.none() | st.sampled_from(["", "\0", "a", "b", "a\0", "\0a", '["c", null, "a"]']) | st.text(max_size=4)
+
+
+@given(PART, PART, PART, PART)
+def test_two_owners_never_share_a_principal(
+    one: str | None, other: str | None, here: str | None, there: str | None
+) -> None:
+    first, second = bearer_principal(token_of("c", one, here)), bearer_principal(token_of("c", other, there))
+    assert (first == second) == ((one, here) == (other, there))
+    assert first not in ("local", "agent")
+
+
+def test_a_run_has_the_principal_its_host_signed_for(host: Host) -> None:
+    assert host.verifier.verify(host.tokens.issue("harbor", "r", principal="local")).principal == "local"
+    assert host.verifier.verify(host.tokens.issue("harbor", "r")).principal == "agent"
+    for name in ("", "..", "a/b", "local/x", "\0", "CON", 5):
+        with pytest.raises(Unauthenticated):
+            host.verifier.verify(host.tokens.issue("harbor", "r", principal=name))  # type: ignore[arg-type]

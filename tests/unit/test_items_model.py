@@ -33,4 +33,4 @@ _SETTINGS = settings(
 TestItems = Machine.TestCase
 TestItems.settings = _SETTINGS
 TestSqliteItems = SqliteMachine.TestCase
-TestSqliteItems.settings = _SETTINGS
+TestSqliteItems.settings = settings(_SETTINGS, max_examples=15)

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from argosy_core.policy.tools_md import ToolsFile
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.types import ActionClass, Verdict
-from argosy_judge.cases import Case, Opinion
+from argosy_judge.cases import Case, Opinion, Situation
 from argosy_judge.classes import classify, identify
 from argosy_judge.ensemble import Ensemble
 from argosy_judge.judge import Judge
+from argosy_judge.ledger import Ledger
 from argosy_judge.models import Judgment
 from argosy_judge.proposal import read_proposal
 from argosy_judge.specialists import ClassRules
@@ -73,7 +75,7 @@ class Desk:
 
     def evaluate(self, tool: str, arguments: dict[str, Any] | None = None, **more: Any) -> Judgment:
         proposal = {"tool_name": tool, "tool_call_id": "c1", "tool_arguments": arguments or {}, **more}
-        return self.judge._evaluate("rook", proposal)
+        return self.judge.evaluate_now("rook", proposal)
 
     def standing(self) -> Standing:
         return self.policies.current("rook")
@@ -244,7 +246,7 @@ def test_a_judge_that_is_asked_for_and_not_there_blocks(desk: Desk) -> None:
     desk.write("rook/judges.md", "```yaml\nbackend: llm\nmodel: some-model\n```\n")
     judgment = desk.evaluate("tidy_up")
     assert judgment.outcome == "block"
-    assert "JudgeUnavailable: rook/judges.md asks for a judge that is not there (llm)" in judgment.reason
+    assert "JudgeUnavailable: a model should judge, and nobody can ask a model here" in judgment.reason
     assert desk.evaluate("memory_write").outcome == "allow"
 
 
@@ -496,7 +498,7 @@ def test_an_external_effect_out_of_scope_is_blocked_and_not_asked(scoped: Desk) 
 
 
 def test_a_proposal_that_cannot_be_judged_is_a_block_and_no_error(desk: Desk) -> None:
-    judgment = desk.judge._evaluate("rook", {"tool_arguments": {}, "tool_call_id": "c1"})
+    judgment = desk.judge.evaluate_now("rook", {"tool_arguments": {}, "tool_call_id": "c1"})
     assert (judgment.outcome, judgment.enforcement_action) == ("block", "block_executed")
     assert judgment.reason == "JudgeProposalInvalid: tool_name is missing"
     assert judgment.arguments_hash == ""
@@ -505,7 +507,7 @@ def test_a_proposal_that_cannot_be_judged_is_a_block_and_no_error(desk: Desk) ->
 def test_the_same_proposal_gets_the_same_judgment_and_is_left_as_it_was(scoped: Desk) -> None:
     proposal = {"tool_name": "files__write", "tool_call_id": "c", "tool_arguments": {"path": ["memory/a", {"b": 1.0}]}}
     before = copy.deepcopy(proposal)
-    first, second = (scoped.judge._evaluate("rook", proposal) for _ in range(2))
+    first, second = (scoped.judge.evaluate_now("rook", proposal) for _ in range(2))
     own = {"proposal_id", "latency_ms"}
     assert first.model_dump(exclude=own) == second.model_dump(exclude=own)
     assert first.proposal_id != second.proposal_id
@@ -525,6 +527,9 @@ class Says:
         return Opinion(self.verdict, f"{self.name} says {self.verdict}", self.decides)
 
 
+SITUATION = Situation(datetime(2026, 11, 20, tzinfo=UTC), Ledger)
+
+
 class Raises:
     name = "raises"
 
@@ -536,7 +541,7 @@ def case_of(desk: Desk, tool: str) -> Case:
     standing = desk.standing()
     known = identify(tool, None, standing)
     proposal = read_proposal({"tool_name": tool, "tool_call_id": "c", "tool_arguments": {}})
-    return Case(proposal, known, classify(known, standing), standing)
+    return Case(proposal, known, classify(known, standing), standing, SITUATION)
 
 
 @given(st.lists(st.sampled_from([Verdict.ALLOW, Verdict.ESCALATE, Verdict.BLOCK]), min_size=1, max_size=5))
@@ -544,7 +549,7 @@ def test_the_strictest_opinion_wins_whatever_the_order(verdicts: list[Verdict]) 
     standing = Standing("rook", merge_floor(None, None), None, McpFile(), packaged(), "v")
     known = identify("memory_write", None, standing)
     proposal = read_proposal({"tool_name": "memory_write", "tool_call_id": "c", "tool_arguments": {}})
-    case = Case(proposal, known, classify(known, standing), standing)
+    case = Case(proposal, known, classify(known, standing), standing, SITUATION)
     decision = Ensemble([Says(verdict) for verdict in verdicts]).decide(case)
     assert decision.outcome is max(verdicts, key=lambda verdict: verdict.rank)
 

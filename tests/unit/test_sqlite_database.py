@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -430,7 +431,7 @@ def test_opening_makes_nothing_unless_it_is_asked_to(tmp_path: Path) -> None:
     store.close()
     again = open_store(tmp_path / "other", store.address, create=True)
     assert again.files.read("harbor/a.md").data == b"x", "its address opens it from anywhere"
-    assert again.state_path("index.sqlite").parent == tmp_path / "other/.argosy"
+    assert again.state_path("index.sqlite").is_relative_to(tmp_path / "other/.argosy")
     again.close()
 
 
@@ -440,3 +441,50 @@ def test_the_substrate_is_imported_only_when_it_is_named() -> None:
         "sys.exit(any(name.startswith('argosy_core.storage.sqlite') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-P", "-c", code], env=environment(), check=False).returncode == 0
+
+
+# Power
+
+
+async def test_whatever_is_left_of_the_log_of_writes_is_the_store_as_it_was_at_one_moment(
+    path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = opened(path)
+    store.database._writer.execute("PRAGMA wal_autocheckpoint = 0")
+    for number in range(12):
+        await store.documents.write("harbor/count.md", b"%d" % number, keep_version=True)
+        await store.chain.append("harbor", "w", {"n": number}, key=f"k{number}")
+        await store.items.enqueue(NewItem("q", {"n": number}, key=f"k{number}"))
+    whole, log = path.read_bytes(), Path(f"{path}-wal").read_bytes()
+    store.close()
+    chance = random.Random(20261126)
+    seen: set[int] = set()
+    for cut in sorted(chance.sample(range(len(log)), 24)):
+        left = bytearray(log)
+        if cut % 2:
+            del left[cut:]  # what was never written
+        else:
+            left[cut : cut + 512] = b"\xa5" * 512  # a sector that was torn
+        place = tmp_path_factory.mktemp("cut") / "fleet.sqlite"
+        place.write_bytes(whole)
+        Path(f"{place}-wal").write_bytes(left)
+        seen.add(await written_of(place))
+    assert min(seen) < 4 and max(seen) > 8
+
+
+async def written_of(path: Path) -> int:
+    """How many entries are left; everything else is as it was when the last of them was made, or one step on."""
+    store = opened(path)
+    entries = [line["n"] async for line in store.chain.scan("harbor")] if "harbor" in store.files.folders() else []
+    info = store.files.info("harbor/count.md")
+    counted = int(store.files.read(info.path).data) + 1 if info else 0
+    items, _ = await store.items.list("q", limit=100)
+    versions = len(await store.documents.versions("harbor/count.md"))
+    assert entries == list(range(len(entries)))
+    assert len(items) <= len(entries) <= counted <= len(items) + 1
+    assert versions == max(0, counted - 1)
+    assert (await store.chain.verify()).ok
+    assert store.database._writer.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    await store.documents.write("harbor/count.md", b"after")
+    store.close()
+    return len(entries)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from argosy_core.clock import SystemClock
-from argosy_core.errors import AlreadyExists, ArgosyError, PermissionDenied
+from argosy_core.errors import AlreadyExists, ArgosyError, Conflict, NotFound, PermissionDenied
 from argosy_core.ids import SystemIds
-from argosy_core.storage.base import ABSENT, ANY, NewItem
+from argosy_core.storage.base import ABSENT, ANY, Content, NewItem
 from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.vault import Vault
 
 DAY = "harbor/log/2025-03/2025-03-01.jsonl"
-QUIET = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PATHS = [
     "a.md",
     "m/a.md",
@@ -121,7 +122,7 @@ class Twins(RuleBasedStateMachine):
 
 
 TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestTwins.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
 
 
 LINES = st.lists(
@@ -235,3 +236,42 @@ async def test_a_broken_item_that_was_put_in_is_named_and_stops_nobody(store: Sq
     assert problem.id == "mine" and "ready/mine.json line 2" in (problem.problem or "")
     assert [i.problem for i in (await store.items.list("q"))[0] if i.id == "mine"] == [problem.problem]
     assert await store.archive.read("_fleet/queue/q/ready/mine.json") == b'{"payload":\n  {"n": 9},,\n}'
+
+
+@dataclass(frozen=True)
+class Telling:
+    stream: str
+    writer: str
+    tell: Callable[[Content], Mapping[str, Any]]
+    key: str | None = None
+
+
+@pytest.mark.anyio
+async def test_a_document_and_the_event_that_tells_of_it_are_written_together_or_not_at_all(
+    store: SqliteStore,
+) -> None:
+    first = Telling("harbor", "memory", lambda content: {"version": content.version}, key="k")
+    written = await store.write_logged("harbor/memory/a.md", b"one", first, expect=ABSENT)
+    [line] = [line async for line in store.chain.scan("harbor")]
+    assert line["version"] == written.version
+    commits: list[str] = []
+    store.database._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    await store.write_logged("harbor/memory/b.md", b"two", replace(first, key="other"))
+    assert commits == ["COMMIT"]
+    for path, telling, kind in (
+        ("harbor/memory/c.md", first, Conflict),  # the key told of another document
+        ("harbor/memory/c.md", replace(first, stream="nobody"), NotFound),
+        ("harbor/memory/a.md", replace(first, key="third"), AlreadyExists),
+    ):
+        with pytest.raises(kind):
+            await store.write_logged(path, b"three", telling, expect=ABSENT)
+    assert [info.path for info in store.files.files("harbor/memory")] == ["harbor/memory/a.md", "harbor/memory/b.md"]
+    assert (await store.chain.verify("harbor")).entries == 2
+
+
+def test_an_append_may_be_made_off_the_event_loop(store: SqliteStore) -> None:
+    store.files.replace("harbor/model.md", b"x")
+    entry = store.chain.append_here("harbor", "w", {"n": 1}, key="k")
+    assert store.chain.append_here("harbor", "w", {"n": 1}, key="k") == entry
+    with pytest.raises(Conflict):
+        store.chain.append_here("harbor", "w", {"n": 2}, key="k")

@@ -13,6 +13,7 @@ import click
 
 from argosy_core.errors import InvalidArgument, NotFound
 from argosy_core.fleet import packaged
+from argosy_core.storage.address import Address
 from argosy_core.types import Role
 from argosy_host.cli import EXIT_CODES
 from argosy_host.cli.options import agent_option, json_option, print_json, role_option, store_option, vault_option
@@ -28,7 +29,9 @@ from argosy_host.results import CallOutcome
 @role_option
 @store_option
 @json_option
-def call(tool: str, arguments: str, vault: Path, agent: str | None, role: str, store: str, as_json: bool) -> None:
+def call(
+    tool: str, arguments: str, vault: Path, agent: str | None, role: str, store: Address | None, as_json: bool
+) -> None:
     """Call TOOL with ARGUMENTS, a JSON object.
 
     \b

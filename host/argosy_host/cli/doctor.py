@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from argosy_core.errors import ArgosyError
 from argosy_core.fleet import packaged
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_core.views.agents import list_agents
@@ -30,7 +31,7 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 @vault_option
 @store_option
 @json_option
-def doctor(vault: Path, store: str, as_json: bool) -> None:
+def doctor(vault: Path, store: Address | None, as_json: bool) -> None:
     """Check a vault and everything that would run on it. Changes nothing. Exit code 1 when something fails."""
     findings = anyio.run(functools.partial(examine, vault, store))
     worst = "fail" if any(f["status"] == "fail" for f in findings) else "ok"
@@ -41,7 +42,7 @@ def doctor(vault: Path, store: str, as_json: bool) -> None:
     sys.exit(0 if worst == "ok" else 1)
 
 
-async def examine(vault: Path, store: str) -> list[Finding]:
+async def examine(vault: Path, store: Address | None) -> list[Finding]:
     """What every server's doctor and the host's own checks find."""
     async with opened(vault, store) as found:
         agents = await to_thread.run_sync(list_agents, VaultReader(found.files))

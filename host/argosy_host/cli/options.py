@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from argosy_core.storage.address import Address, from_environment
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -24,13 +26,33 @@ def vault_option(command: _Command) -> _Command:
 
 
 def store_option(command: _Command) -> _Command:
-    """``--store``: the substrate."""
+    """``--store``, ``--bell`` and ``--leases``: the command gets one `Address`, None for what the vault itself says."""
+    for name in ("bell", "leases"):
+        help = f"Where the {name} {'is' if name == 'bell' else 'are'}: redis://HOST. Default: with the rest."
+        command = click.option(
+            f"--{name}", expose_value=False, is_eager=True, callback=_keep, metavar="URL", help=help
+        )(command)
     return click.option(
         "--store",
-        default="files",
-        show_default=True,
-        help="Where the vault is kept: files, or sqlite:///PATH (from the vault's folder; //// for any other).",
+        callback=_address,
+        metavar="URL",
+        help="Where the vault is kept: files, sqlite:///PATH or postgresql://…. Default: $ARGOSY_STORE, else what its "
+        "fleet.md says, else files.",
     )(command)
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    ctx.meta[f"argosy.{param.name}"] = value
+
+
+def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> Address | None:
+    given = {name: ctx.meta.get(f"argosy.{name}") for name in ("bell", "leases")}
+    return from_environment({"store": value, **given})
+
+
+def named(vault: Path, store: Address | None) -> str:
+    """The options that name the vault again; a password that its URL holds is left out."""
+    return f"--vault {vault}" if store is None else f"--vault {vault} --store {store.shown}"
 
 
 def json_option(command: _Command) -> _Command:

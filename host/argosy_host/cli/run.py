@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from argosy_core.errors import ArgosyError, Unavailable
-from argosy_host.cli.options import json_option, print_json, store_option, vault_option
+from argosy_core.storage.address import Address
+from argosy_host.cli.options import json_option, named, print_json, store_option, vault_option
 from argosy_host.progress import Progress
 from argosy_host.relay import MAX_HELLO_BYTES, NotRelayed, connect, hello_for
 from argosy_host.runtime import find_up
@@ -39,7 +40,7 @@ def run(
     agent: str,
     task: str,
     vault: Path,
-    store: str,
+    store: Address | None,
     model: str | None,
     profile: Any,
     max_turns: int,
@@ -62,14 +63,14 @@ def run(
         print_json(result)
     else:
         assert isinstance(watcher, Terminal)
-        watcher.close(result, hint, f"--vault {vault}" if store == "files" else f"--vault {vault} --store {store}")
+        watcher.close(result, hint, named(vault, store))
     sys.exit(EXIT_CODES[result["status"]])
 
 
-def _relayed(vault: Path, store: str, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any] | None:
+def _relayed(vault: Path, store: Address | None, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any] | None:
     """The result of the run in the running fleet; None when there is none that takes it."""
     found = find_up(vault)
-    if found is None or found[1].store != store:
+    if found is None or not found[1].serves(store):
         return None
     place, facts = found
     hello = hello_for(facts, want="run", has_key=bool(os.environ.get("ANTHROPIC_API_KEY")), **asked)
@@ -157,8 +158,7 @@ class Terminal(Progress):
         if result["questions"]:
             self._line("waiting for you; an approved call runs at the start of the next run:")
         for question in result["questions"]:
-            answer = json.dumps({"question": question, "choice": "approve"})
-            self._line(f"  mcp-host call desk_answer '{answer}' --role operator {where}")
+            self._line(f"  mcp-host decide {question} approve {where}")
         self._line(
             f"{result['run']} · {result['status']} · ${result['cost_usd']:.4f} · mcp-host trace {result['run']} {where}"
         )

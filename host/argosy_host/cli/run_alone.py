@@ -9,13 +9,15 @@ from typing import Any
 
 import anyio
 
+from argosy_core.storage.address import Address
+from argosy_core.types import LOCAL_PRINCIPAL
 from argosy_host.progress import Progress
 from argosy_host.remote_run import ended
-from argosy_host.runs import Limits
+from argosy_host.runs import Limits, Origin
 from argosy_host.session import RunOptions, run_task
 
 
-def run_alone(vault: Path, store: str, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any]:
+def run_alone(vault: Path, store: Address | None, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any]:
     """The result of the run that *asked* describes. Raises what `run_task` raises."""
     options = RunOptions(
         vault=vault,
@@ -24,6 +26,7 @@ def run_alone(vault: Path, store: str, asked: Mapping[str, Any], watcher: Progre
         model=asked["model"],
         store=store,
         profile=asked["profile"],
+        origin=Origin("manual", principal=LOCAL_PRINCIPAL),
         limits=Limits(iterations=asked["max_turns"], active_seconds=asked["max_seconds"]),
     )
     return ended(anyio.run(functools.partial(run_task, options, watcher)))

@@ -15,6 +15,7 @@ import click
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Unavailable
 from argosy_core.ids import SystemIds
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_host.cli.options import json_option, print_json, store_option, vault_option
@@ -30,7 +31,7 @@ Event = dict[str, Any]
 @store_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="At most this many.")
 @json_option
-def runs(vault: Path, store: str, limit: int, as_json: bool) -> None:
+def runs(vault: Path, store: Address | None, limit: int, as_json: bool) -> None:
     """List runs, the newest first."""
     rows = anyio.run(functools.partial(_runs, vault, store, limit))
     if as_json:
@@ -45,7 +46,7 @@ def runs(vault: Path, store: str, limit: int, as_json: bool) -> None:
         click.echo('No agent of this vault has run yet. Start one: mcp-host run AGENT "TASK"')
 
 
-async def _runs(vault: Path, store: str, limit: int) -> list[Event]:
+async def _runs(vault: Path, store: Address | None, limit: int) -> list[Event]:
     async with opened(vault, store) as found:
         rows, _ = await RunHistory(found, SystemClock(), SystemIds()).page(limit)
         return [asdict(row) for row in rows]
@@ -67,7 +68,7 @@ class _Sum:
     "--by", type=click.Choice(["agent", "model", "day"]), default="agent", show_default=True, help="What to sum over."
 )
 @json_option
-def costs(vault: Path, store: str, days: int, by: str, as_json: bool) -> None:
+def costs(vault: Path, store: Address | None, days: int, by: str, as_json: bool) -> None:
     """Sum what runs spent on models."""
     sums = anyio.run(functools.partial(_costs, vault, store, days, by))
     rows = [
@@ -86,7 +87,7 @@ def costs(vault: Path, store: str, days: int, by: str, as_json: bool) -> None:
     click.echo(f"${sum(s.cost_usd for s in sums.values()):.4f} in all, in {days} days")
 
 
-async def _costs(vault: Path, store: str, days: int, by: str) -> dict[str, _Sum]:
+async def _costs(vault: Path, store: Address | None, days: int, by: str) -> dict[str, _Sum]:
     since = (SystemClock().now() - timedelta(days=days)).date().isoformat()
     sums: dict[str, _Sum] = {}
     async with opened(vault, store) as found:

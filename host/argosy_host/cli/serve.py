@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from argosy_core.errors import InvalidArgument, PermissionDenied
+from argosy_core.storage.address import Address
 from argosy_host.cli.options import agent_option, role_option, store_option, vault_option
 from argosy_host.relay import NotRelayed, connect, hello_for, pump
 from argosy_host.runtime import find_up
@@ -35,7 +36,7 @@ def serve(
     vault: Path,
     agent: str | None,
     role: str,
-    store: str,
+    store: Address | None,
     stdio: bool,
     address: str | None,
     profile: Any,
@@ -55,10 +56,10 @@ def serve(
     serve_alone(ServeOptions(servers, vault, agent, role, store, address, profile, log_level))
 
 
-def _relay(vault: Path, store: str, wanted: dict[str, Any]) -> bool:
+def _relay(vault: Path, store: Address | None, wanted: dict[str, Any]) -> bool:
     """Serve through the running fleet, until the client leaves; False when there is none that takes us."""
     found = find_up(vault)
-    if found is None or found[1].store != store:
+    if found is None or not found[1].serves(store):
         return False
     place, facts = found
     try:

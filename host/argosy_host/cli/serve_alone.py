@@ -18,7 +18,9 @@ from argosy_core.errors import ArgosyError, InvalidArgument
 from argosy_core.fleet import packaged
 from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.address import Address
 from argosy_core.types import Role
+from argosy_host.collector import settle
 from argosy_host.compose import HOST_KEY_VARIABLE, load_server
 
 
@@ -30,7 +32,7 @@ class ServeOptions:
     vault: Path
     agent: str | None
     role: str
-    store: str
+    store: Address | None
     address: str | None
     profile: Profile
     log_level: Any
@@ -53,6 +55,7 @@ def serve_alone(options: ServeOptions) -> None:
     )
     names = options.servers or tuple(server.name for server in packaged().servers)
     parts = [load_server(name, config) for name in dict.fromkeys(names)]
+    settle()
     try:
         anyio.run(functools.partial(_serve, parts, options.address))
     finally:

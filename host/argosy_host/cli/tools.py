@@ -9,6 +9,7 @@ import click
 
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.server import ArgosyServer
+from argosy_core.storage.address import Address
 from argosy_core.types import Role
 from argosy_host.cli.options import json_option, print_json, role_option, store_option, vault_option
 
@@ -19,7 +20,7 @@ from argosy_host.cli.options import json_option, print_json, role_option, store_
 @role_option
 @click.option("--profile", type=click.Choice(["default", "full"]), default="default", help="Which tools agents see.")
 @json_option
-def tools(vault: Path, store: str, role: str, profile: Any, as_json: bool) -> None:
+def tools(vault: Path, store: Address | None, role: str, profile: Any, as_json: bool) -> None:
     """List the tools that a role is shown, with their classes."""
     from argosy_core.fleet import packaged
     from argosy_host.compose import load_server
@@ -42,12 +43,12 @@ def tools(vault: Path, store: str, role: str, profile: Any, as_json: bool) -> No
 def _rows(server: ArgosyServer, role: Role) -> list[dict[str, Any]]:
     return [
         {
-            "name": entry.tool.name,
+            "name": entry.name,
             "server": server.short_name,
             "class": entry.action_class.value,
             "role": entry.role.value,
-            "title": entry.tool.title,
-            "description": entry.tool.description,
+            "title": entry.title,
+            "description": entry.description,
         }
         for entry in server.entries_for(role)
     ]

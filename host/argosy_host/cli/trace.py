@@ -11,6 +11,7 @@ import click
 from anyio import to_thread
 
 from argosy_core.errors import NotFound
+from argosy_core.storage.address import Address
 from argosy_core.types import Role
 from argosy_core.views.agents import list_agents
 from argosy_core.views.vault_reader import VaultReader
@@ -25,12 +26,12 @@ from argosy_host.results import CallOutcome
 @vault_option
 @store_option
 @json_option
-def trace(run: str | None, vault: Path, store: str, as_json: bool) -> None:
+def trace(run: str | None, vault: Path, store: Address | None, as_json: bool) -> None:
     """Show the steps of RUN; without it, of the newest run."""
     show(anyio.run(functools.partial(_trace, run, vault, store)), as_json)
 
 
-async def _trace(run: str | None, vault: Path, store: str) -> CallOutcome:
+async def _trace(run: str | None, vault: Path, store: Address | None) -> CallOutcome:
     async with opened(vault, store) as found:
         agents = await to_thread.run_sync(list_agents, VaultReader(found.files))
         wanted = run or await _newest(found, agents)

@@ -16,6 +16,7 @@ import click
 from anyio import to_thread
 
 from argosy_core.errors import Conflict, InvalidArgument, NotFound
+from argosy_core.storage.address import FILES, Address
 from argosy_core.storage.base import Archive, Store
 from argosy_core.storage.bundles import BundleWriter, is_bundle, open_bundle
 from argosy_core.storage.moving import Moved, compare, move
@@ -34,18 +35,18 @@ TELL_EVERY = 500
 @vault_option
 @store_option
 @json_option
-def export(target: str, vault: Path, store: str, as_json: bool) -> None:
+def export(target: str, vault: Path, store: Address | None, as_json: bool) -> None:
     """Copy the whole vault, byte for byte, to URL. Nothing there is overwritten."""
     _check_down(vault)
     if is_bundle(target):
         _check_outside(bundle_path(target), vault)
-    elif store == "files" and target.startswith("sqlite:"):
-        _check_outside(Path(parsed(_split(target, vault)[1])[1]), vault)
+    elif target.startswith("sqlite:"):
+        _check_outside(Path(parsed(_split(target, vault)[1].store)[1]), vault)
     moved = anyio.run(functools.partial(_export, target, vault, store))
-    _show(moved, f"exported to {_named(target)}", as_json)
+    _show(moved, f"exported to {Address(target).shown}", as_json)
 
 
-def import_vault(source: str, vault: Path, store: str, as_json: bool) -> None:
+def import_vault(source: str, vault: Path, store: Address | None, as_json: bool) -> None:
     """Copy a whole vault from *source* into *vault*, which is made when it is not there."""
     _check_down(vault)
     moved = anyio.run(functools.partial(_import, source, vault, store))
@@ -56,7 +57,7 @@ def import_vault(source: str, vault: Path, store: str, as_json: bool) -> None:
 @vault_option
 @store_option
 @json_option
-def verify(vault: Path, store: str, as_json: bool) -> None:
+def verify(vault: Path, store: Address | None, as_json: bool) -> None:
     """Check every chain of the log, and that every item can be read. Exit code 1 when something is wrong."""
     report = anyio.run(functools.partial(_verify, vault, store))
     if as_json:
@@ -76,7 +77,7 @@ def _check_down(vault: Path) -> None:
         raise Conflict(f"the fleet of this vault is up: process {found[1].pid}", hint="mcp-host down, then again")
 
 
-async def _export(target: str, vault: Path, store: str) -> Moved:
+async def _export(target: str, vault: Path, store: Address | None) -> Moved:
     async with opened(vault, store) as source:
         if is_bundle(target):
             return await _pack(source, bundle_path(target))
@@ -100,7 +101,7 @@ async def _pack(source: Store, path: Path) -> Moved:
     return moved
 
 
-async def _import(source: str, vault: Path, store: str) -> Moved:
+async def _import(source: str, vault: Path, store: Address | None) -> Moved:
     # The source first: a vault is not begun for what cannot be read.
     async with _source(source, vault) as found:
         target = await to_thread.run_sync(lambda: open_store(vault, store, create=True))
@@ -120,11 +121,11 @@ async def _source(url: str, vault: Path) -> AsyncGenerator[Archive]:
             reader.close()
         return
     folder, store = _split(url, vault)
-    if store == "files" and not await to_thread.run_sync(folder.is_dir):
+    if store.kind == FILES and not await to_thread.run_sync(folder.is_dir):
         raise NotFound(f"there is no vault at {folder}", hint="name the folder of a vault: files:PATH")
     # A store's URL says all; this folder only keeps what is rebuilt, and may not be there yet.
     with tempfile.TemporaryDirectory(prefix="argosy-") as state:
-        async with opened(folder if store == "files" else Path(state), store) as found:
+        async with opened(folder if store.kind == FILES else Path(state), store) as found:
             yield found.archive
 
 
@@ -145,7 +146,7 @@ async def _made(url: str, vault: Path) -> AsyncGenerator[Store]:
         await to_thread.run_sync(found.close)
 
 
-def _split(url: str, vault: Path) -> tuple[Path, str]:
+def _split(url: str, vault: Path) -> tuple[Path, Address]:
     """The local folder and the store that *url* names. Raises InvalidArgument."""
     if url.startswith(FOLDER):
         folder = Path(url.removeprefix(FOLDER)).expanduser()
@@ -153,15 +154,15 @@ def _split(url: str, vault: Path) -> tuple[Path, str]:
             raise InvalidArgument("files: needs a folder", hint="files:PATH")
         if folder.resolve() == vault.expanduser().resolve():
             raise InvalidArgument("that is this vault", hint="name another place")
-        return folder, "files"
+        return folder, Address()
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         # Relative to where the command stands: the other end of a move is in no vault.
-        return vault, f"sqlite:///{Path(url.removeprefix('sqlite:///')).absolute()}"
+        return vault, Address(f"sqlite:///{Path(url.removeprefix('sqlite:///')).absolute()}")
     if "://" not in url:
         raise InvalidArgument(
             f"not a place for a vault: {url[:80]!r}", hint="files:PATH, sqlite:///PATH, a .tar.gz or a .zip"
         )
-    return vault, url
+    return vault, Address(url)
 
 
 def bundle_path(text: str) -> Path:
@@ -173,12 +174,6 @@ def _check_outside(place: Path, vault: Path) -> None:
     """Raises InvalidArgument when a copy of *vault* would lie in it, and so be copied itself."""
     if place.resolve().is_relative_to(vault.expanduser().resolve()):
         raise InvalidArgument("the copy would lie in the vault itself", hint="name a place outside of it")
-
-
-def _named(url: str) -> str:
-    """*url* without what stands before its host: a password is nobody's to read."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url
 
 
 def _teller() -> Any:
@@ -197,7 +192,7 @@ def _show(moved: Moved, what: str, as_json: bool) -> None:
         click.echo(f"{sizes}: {what}; every byte compared")
 
 
-async def _verify(vault: Path, store: str) -> dict[str, Any]:
+async def _verify(vault: Path, store: Address | None) -> dict[str, Any]:
     async with opened(vault, store) as found:
         outcome = await call_in(found, "log", "log_verify", {}, agent=None, role=Role.OPERATOR)
         if outcome.is_error or outcome.structured is None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Conflict, NotFound, Unavailable
+from argosy_core.storage.address import Address
 from argosy_host.cli.options import json_option, print_json, store_option, vault_option
 from argosy_host.relay import NotRelayed, connect, hello_for
 from argosy_host.runtime import Facts, Place, find_up, hold_lock, make_private, place_of
@@ -31,7 +33,7 @@ LOG_TAIL_LINES = 5
 @click.option("--http", "address", default="127.0.0.1:0", show_default=True, help="Where health and metrics answer.")
 @click.option("--model", help="The model of its runs, as in run.")
 @click.option("--foreground", is_flag=True, help="Stay in this terminal.")
-def up(vault: Path, store: str, workers: int, address: str, model: str | None, foreground: bool) -> None:
+def up(vault: Path, store: Address | None, workers: int, address: str, model: str | None, foreground: bool) -> None:
     """Keep the fleet, its scheduler and its workers running in the background."""
     if not vault.expanduser().is_dir():
         raise NotFound(f"there is no vault at {vault}", hint=f"create one with: mcp-host init {vault}")
@@ -41,9 +43,8 @@ def up(vault: Path, store: str, workers: int, address: str, model: str | None, f
     if foreground:
         _stay(vault, store, workers, address, model)
         return
-    facts = _start(
-        vault, ["--store", store, "--workers", str(workers), "--http", address, *(["--model", model] if model else [])]
-    )
+    flags = ["--workers", str(workers), "--http", address, *(["--model", model] if model else [])]
+    facts = _start(vault, flags, {} if store is None else store.as_environment())
     click.echo(f"up: process {facts.pid}, {facts.http}, log {place_of(vault).log}")
 
 
@@ -53,7 +54,7 @@ def _already(facts: Facts) -> Conflict:
     )
 
 
-def _stay(vault: Path, store: str, workers: int, address: str, model: str | None) -> None:
+def _stay(vault: Path, store: Address | None, workers: int, address: str, model: str | None) -> None:
     import logging
 
     import anyio
@@ -76,13 +77,19 @@ async def _run(make: Any, options: Any, place: Place) -> None:
     await make(options, place).run()
 
 
-def _start(vault: Path, flags: list[str]) -> Facts:
+def _start(vault: Path, flags: list[str], where: Mapping[str, str]) -> Facts:
     place = place_of(vault)
     make_private(place)
     line = [sys.executable, "-P", "-m", "argosy_host", "up", "--foreground", "--vault", str(vault.resolve()), *flags]
     with place.log.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command line
-            line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, **where},
         )
     clock = SystemClock()
     deadline = clock.monotonic() + START_SECONDS

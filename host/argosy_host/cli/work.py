@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import click
 
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import ITEM_STATES
 from argosy_core.types import Role
 from argosy_host.cli.call import show
@@ -29,7 +30,7 @@ NEXT_SHOWN = 3
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="At most this many.")
 @json_option
 def queue(
-    item: str | None, vault: Path, store: str, name: str | None, state: str | None, limit: int, as_json: bool
+    item: str | None, vault: Path, store: Address | None, name: str | None, state: str | None, limit: int, as_json: bool
 ) -> None:
     """List the work that waits, runs or has ended, newest first; for one ITEM, every reason why it is not running."""
     if item is not None:
@@ -52,7 +53,7 @@ def queue(
 @vault_option
 @store_option
 @json_option
-def schedules(name: str | None, vault: Path, store: str, as_json: bool) -> None:
+def schedules(name: str | None, vault: Path, store: Address | None, as_json: bool) -> None:
     """List the triggers and when each fires next; for one NAME, its next times and what it did."""
     if name is not None:
         _one_schedule(name, vault, store, as_json)
@@ -71,7 +72,7 @@ def schedules(name: str | None, vault: Path, store: str, as_json: bool) -> None:
         click.echo("Nothing is scheduled. A trigger is a file: _fleet/triggers/NAME.md")
 
 
-def _one_schedule(name: str, vault: Path, store: str, as_json: bool) -> None:
+def _one_schedule(name: str, vault: Path, store: Address | None, as_json: bool) -> None:
     found = _items(vault, store, "scheduler", "schedule_get", {"name": name})
     upcoming = _items(vault, store, "scheduler", "schedule_next", {"name": name, "count": NEXT_SHOWN})
     past = _items(vault, store, "scheduler", "schedule_history", {"name": name})
@@ -85,14 +86,14 @@ def _one_schedule(name: str, vault: Path, store: str, as_json: bool) -> None:
         click.echo(f"  {row['at']} {row['kind']} {row['item'] or row['detail'] or ''}")
 
 
-def _items(vault: Path, store: str, server: str, tool: str, arguments: Row) -> dict[str, Any]:
+def _items(vault: Path, store: Address | None, server: str, tool: str, arguments: Row) -> dict[str, Any]:
     outcome = anyio.run(functools.partial(_ask, vault, store, server, tool, arguments))
     if outcome.is_error or outcome.structured is None:
         raise outcome.error()
     return dict(outcome.structured)
 
 
-async def _ask(vault: Path, store: str, server: str, tool: str, arguments: Row) -> Any:
+async def _ask(vault: Path, store: Address | None, server: str, tool: str, arguments: Row) -> Any:
     async with opened(vault, store) as found:
         return await call_in(found, server, tool, arguments, agent=None, role=Role.OPERATOR)
 

@@ -123,6 +123,7 @@ class RunBook:
         self._live[live.run] = live
         origin = Origin(
             trigger=trigger, key=key, parent=starter.run, started_by=starter.name, depth=live.depth,
+            principal=starter.principal,
         )  # fmt: skip
         self._keep(self._go(live, RunOptions(self._store.root, agent, task, self._settings.model, origin=origin,
                                              run=live.run, journal=True)))  # fmt: skip

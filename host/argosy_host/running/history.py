@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from mcp_types import CallToolResult
@@ -13,6 +14,7 @@ from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.ids import Ids
 from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.server import ArgosyServer
 from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_core.yamltext import is_map
@@ -59,8 +61,11 @@ class RunHistory:
 
     def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
         self._store = store
-        config = ServerConfig(store=store, role=Role.OPERATOR, profile="full", clock=clock, ids=ids)
-        self._log = load_server("log", config)
+        self._config = ServerConfig(store=store, role=Role.OPERATOR, profile="full", clock=clock, ids=ids)
+
+    @cached_property
+    def _log(self) -> ArgosyServer:
+        return load_server("log", self._config)
 
     async def find(self, run: str) -> RunRow:
         """The run *run*. Raises NotFound, Unavailable (the log did not answer)."""

@@ -21,11 +21,13 @@ TEXT_CHARS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """Who starts a run: an agent, and the run it does so in; an operator may be no agent at all."""
+    """Who starts a run: an agent, and the run it does so in; an operator may be no agent at all. *principal* is whose
+    run it will be."""
 
     agent: str | None
     run: str | None = None
     is_operator: bool = False
+    principal: str | None = None
 
     @property
     def name(self) -> str:

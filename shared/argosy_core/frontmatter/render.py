@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -17,12 +18,16 @@ FLOW_KEYS = frozenset({"tags"})
 _MAX_KEY_CHARS = 128
 _MAX_WRITTEN_DEPTH = 32
 _INDICATORS = frozenset("-?:,[]{}#&*!|>'\"%@`")
-_UNSAFE = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _UNSAFE_IN_FLOW = frozenset(",[]{}:?")
 # What another YAML 1.1 reader takes for a number, or fails on, although this one keeps it as text.
 _ODD_ELSEWHERE = re.compile(
     r"[-+]?[0-9][0-9_]*(?:[.:][0-9_]*)*(?:[eE][-+]?[0-9]+)?|[-+]?0[box][0-9a-f_]+|[-+]?\.(?:inf|nan|[0-9_]+)|=|<<", re.I
 )
+
+
+@functools.cache  # a large class: what only reads need not pay for it
+def _unsafe() -> re.Pattern[str]:
+    return re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(fields: Mapping[str, Any], body: str) -> str:
@@ -112,15 +117,15 @@ def _key(key: object, inside: bool = False) -> str:
 def _text(text: str, inside: bool) -> str:
     if _is_plain(text) and not (inside and _UNSAFE_IN_FLOW.intersection(text)):
         return text
-    if ('"' in text or "\\" in text) and not _UNSAFE.search(text):
+    if ('"' in text or "\\" in text) and not _unsafe().search(text):
         return "'" + text.replace("'", "''") + "'"
-    return '"' + _UNSAFE.sub(_escape, text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+    return '"' + _unsafe().sub(_escape, text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def _is_plain(text: str) -> bool:
     if not text or text[0] in _INDICATORS or text[0] == " " or text[-1] in " :" or text.startswith("..."):
         return False
-    if ": " in text or " #" in text or _UNSAFE.search(text):
+    if ": " in text or " #" in text or _unsafe().search(text):
         return False
     return isinstance(plain(text), str) and not _ODD_ELSEWHERE.fullmatch(text)
 
@@ -135,7 +140,9 @@ def _escape(match: re.Match[str]) -> str:
 def _reads_as_block(text: str) -> bool:
     lines = text.split("\n")
     return (
-        len(lines) > 1 and bool(lines[0]) and not any(_UNSAFE.search(x) or x[:1] == " " or x[-1:] == " " for x in lines)
+        len(lines) > 1
+        and bool(lines[0])
+        and not any(_unsafe().search(x) or x[:1] == " " or x[-1:] == " " for x in lines)
     )
 
 

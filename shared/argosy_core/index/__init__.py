@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argosy_core.index.document_index import DocumentIndex
-from argosy_core.index.documents import Changes, Entry, Hit, IndexedDocument, Page, SearchResult, Stamp
+from argosy_core.index.documents import Changes, Entry, Hit, IndexedDocument, Page, Ranking, SearchResult, Stamp
 from argosy_core.index.sync import reconcile
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Hit",
     "IndexedDocument",
     "Page",
+    "Ranking",
     "SearchResult",
     "Stamp",
     "reconcile",

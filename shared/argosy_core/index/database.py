@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from argosy_core.errors import ArgosyError, Corrupted, InvalidArgument, Unavailable
-from argosy_core.index.index_file import APPLICATION_ID, LOCK_SECONDS, SCHEMA_VERSION, Identity, IndexFile
-from argosy_core.index.statements import statement
+from argosy_core.index.index_file import LOCK_SECONDS, SEARCH, Identity, IndexFile, IndexKind
 
 if TYPE_CHECKING:
     from argosy_core.clock import Clock
@@ -44,8 +43,9 @@ class Database:
     Raises Unavailable when the file cannot be had in `LOCK_SECONDS`, Corrupted when making it anew does not help.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._file = IndexFile(path, clock)
+    def __init__(self, path: Path, clock: Clock, kind: IndexKind = SEARCH) -> None:
+        self._kind = kind
+        self._file = IndexFile(path, clock, kind)
         self._idle: list[_Lease] = []
         self._guard = threading.Lock()
         self._writer = threading.Lock()
@@ -57,7 +57,7 @@ class Database:
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """As `read`, one at a time: threads of one process queue here, where waiting is fair and costs nothing."""
         if not self._writer.acquire(timeout=LOCK_SECONDS):
-            raise Unavailable("the search index is busy with other writes of this process")
+            raise Unavailable(f"{self._kind.what} is busy with other writes of this process")
         try:
             return self._run("BEGIN IMMEDIATE", work)
         finally:
@@ -68,6 +68,15 @@ class Database:
         lease = self._retried(self._borrow)
         self._give_back(lease)
         return lease.generation
+
+    def forget_removed(self) -> None:
+        """Leave nothing in the write-ahead log of what was removed, as far as readers let it be emptied."""
+        lease = self._retried(self._borrow)
+        try:
+            with suppress(sqlite3.Error):
+                lease.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._give_back(lease)
 
     def close(self) -> None:
         """Close what is idle now and the rest when it comes back. A closed database stays closed."""
@@ -84,7 +93,7 @@ class Database:
         for _ in range(ATTEMPTS):
             with suppress(_Replaced):
                 return attempt()
-        raise Corrupted("the search index cannot be kept whole", hint="look at the disk under .argosy")
+        raise Corrupted(f"{self._kind.what} cannot be kept whole", hint="look at the disk under .argosy")
 
     def _once(self, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """One transaction. A write that went to a file replaced meanwhile counts as not made."""
@@ -110,12 +119,12 @@ class Database:
             current = self._file.ensure()
             return self._pooled(current) or self._open(current)
         except OSError as failure:
-            raise Unavailable(f"the search index cannot be opened: {failure.strerror}") from failure
+            raise Unavailable(f"{self._kind.what} cannot be opened: {failure.strerror}") from failure
 
     def _pooled(self, current: Identity) -> _Lease | None:
         with self._guard:
             if self._closed:
-                raise Unavailable("the search index is closed")
+                raise Unavailable(f"{self._kind.what} is closed")
             while self._idle:
                 lease = self._idle.pop()
                 if lease.identity == current:
@@ -164,14 +173,15 @@ class Database:
         application, version = (
             int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version")
         )
-        if application == APPLICATION_ID and version > SCHEMA_VERSION:
+        if application == self._kind.application_id and version > self._kind.version:
             raise Unavailable(
-                "the search index was made by a newer Argosy", hint="update this one, or delete .argosy/index.sqlite"
+                f"{self._kind.what} was made by a newer Argosy",
+                hint=f"update this one, or delete .argosy/{self._file.path.name}",
             )
-        if application != APPLICATION_ID or version < SCHEMA_VERSION:
-            self._set_aside(current, keep=application != APPLICATION_ID)
+        if application != self._kind.application_id or version < self._kind.version:
+            self._set_aside(current, keep=application != self._kind.application_id)
             raise _Replaced
-        generation = str(connection.execute(statement("generation")).fetchone()[0])
+        generation = str(connection.execute(self._kind.generation()).fetchone()[0])
         if self._file.identity() != current:
             raise _Replaced
         return generation
@@ -180,7 +190,7 @@ class Database:
         try:
             self._file.discard(identity, keep=keep)
         except OSError as failure:
-            raise Unavailable(f"the search index cannot be made anew: {failure.strerror}") from failure
+            raise Unavailable(f"{self._kind.what} cannot be made anew: {failure.strerror}") from failure
 
     def _judged(self, failure: sqlite3.DatabaseError, identity: Identity) -> Exception:
         """What to raise for *failure*: the file's fault is mended by another file, a lock or a full disk by time."""
@@ -192,7 +202,7 @@ class Database:
             return _Replaced()
         if self._file.identity() != identity:
             return _Replaced()
-        return _as_argosy(failure, code)
+        return _as_argosy(self._kind.what, failure, code)
 
 
 def _in_transaction(connection: sqlite3.Connection, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -207,7 +217,7 @@ def _in_transaction(connection: sqlite3.Connection, begin: str, work: Callable[[
     return result
 
 
-def _as_argosy(failure: sqlite3.DatabaseError, code: int) -> ArgosyError:
+def _as_argosy(what: str, failure: sqlite3.DatabaseError, code: int) -> ArgosyError:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return Unavailable("the search index is busy with writes of other processes")
-    return Unavailable(f"the search index does not answer: {failure}")
+        return Unavailable(f"{what} is busy with writes of other processes")
+    return Unavailable(f"{what} does not answer: {failure}", hint="is the disk of .argosy full or read-only?")

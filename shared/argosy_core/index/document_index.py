@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from argosy_core.index.stages import Frequencies
 from argosy_core.index.statements import statement
 from argosy_core.index.store import prepare, shelf_row, write
 from argosy_core.index.tidy import tidy
+from argosy_core.index.vectors import Vectors
 
 if TYPE_CHECKING:
     from argosy_core.clock import Clock
@@ -33,6 +34,7 @@ class DocumentIndex:
         self._database = Database(database, clock)
         self._clock = clock
         self._frequencies = Frequencies()
+        self.vectors = Vectors(self._database)
 
     @property
     def generation(self) -> str:
@@ -88,7 +90,10 @@ class DocumentIndex:
         `expires` is before *today*, the clock's day when empty) are found only with *include_hidden*.
         """
         day = today or self._clock.now().date().isoformat()
-        request = Request(text, agent, scopes, types, tags, include_hidden, day, limit)
+        return self.find(Request(text, agent, scopes, types, tags, include_hidden, day, limit))
+
+    def find(self, request: Request) -> SearchResult:
+        """`search`, its arguments in one."""
         return self._database.read(lambda connection: search(connection, request, self._frequencies))
 
     def list(
@@ -116,6 +121,36 @@ class DocumentIndex:
     def find_by_name(self, agent: str, scope: str, name: str) -> tuple[Entry, ...]:
         """The documents of that very name, hidden ones too, by path: folders may repeat a name."""
         return self._database.read(lambda connection: _named(connection, agent, scope, name))
+
+    def linking(self, agent: str, key: str, limit: int = 50) -> tuple[Entry, ...]:
+        """Visible documents of every scope that hold a link with this `links.link_key`, newest first."""
+        arguments: dict[str, str | int] = {"agent": agent, "target": key, "limit": limit}
+        return self._entries("linking", agent, arguments)
+
+    def resolve(self, agent: str, key: str) -> tuple[Entry, ...]:
+        """The documents that a link with this `links.link_key` finds, visible ones first."""
+        return self._entries("stemmed", agent, {"agent": agent, "stem": key})
+
+    def unresolved(self, agent: str, scope: str, limit: int = 10_000) -> Sequence[tuple[str, str]]:
+        """(path, link key) of links in visible documents that find nothing, by path."""
+        arguments = {"agent": agent, "scope": scope, "limit": limit}
+        rows = self._database.read(lambda each: each.execute(statement("unresolved"), arguments).fetchall())
+        return [(row["path"], row["target"]) for row in rows]
+
+    def scan(self, agent: str, scope: str, batch: int = 500) -> Iterator[IndexedDocument]:
+        """Every document of *scope* with its body, hidden ones too; each batch is a transaction of its own."""
+        after = 0
+        while rows := self._database.read(lambda each: _scanned(each, agent, scope, after, batch)):  # noqa: B023
+            yield from (document_of(row, agent, scope, row["text"]) for row in rows)
+            after = rows[-1]["id"]
+
+    def state(self, agent: str, scope: str) -> str:
+        """Another text whenever a document of *scope* changed."""
+        return self.generation + self._database.read(lambda connection: _state(connection, agent, scope))
+
+    def _entries(self, name: str, agent: str, arguments: Mapping[str, str | int]) -> tuple[Entry, ...]:
+        rows = self._database.read(lambda each: each.execute(statement(name), arguments).fetchall())
+        return tuple(entry_of(row, agent, row["scope"]) for row in rows)
 
     def stamps(self, agent: str, scope: str) -> dict[str, Stamp]:
         """Path and stamp of every document of *scope*, hidden ones too."""
@@ -150,7 +185,25 @@ def _get(connection: sqlite3.Connection, path: str) -> IndexedDocument | None:
     body = row["body"]
     if body is None:
         body = connection.execute(statement("text", row["agent"]), {"id": row["id"]}).fetchone()["body"]
-    return document_of(row, row["agent_name"], row["scope"], body)
+    return document_of(row, row["agent_name"], row["scope"], body, _links(connection, row["id"]))
+
+
+def _links(connection: sqlite3.Connection, number: int) -> tuple[str, ...]:
+    return tuple(row["target"] for row in connection.execute(statement("links"), {"id": number}))
+
+
+def _scanned(connection: sqlite3.Connection, agent: str, scope: str, after: int, limit: int) -> Sequence[sqlite3.Row]:
+    shelf = connection.execute(statement("shelf"), {"agent": agent, "scope": scope}).fetchone()
+    if shelf is None:
+        return ()
+    arguments = {"shelf": shelf["shelf"], "after": after, "limit": limit}
+    return connection.execute(statement("scan", shelf["agent"]), arguments).fetchall()
+
+
+def _state(connection: sqlite3.Connection, agent: str, scope: str) -> str:
+    shelf = connection.execute(statement("shelf"), {"agent": agent, "scope": scope}).fetchone()
+    row = connection.execute(statement("state"), {"shelf": shelf["shelf"]}).fetchone() if shelf else ()
+    return ":".join(map(str, row))
 
 
 def _named(connection: sqlite3.Connection, agent: str, scope: str, name: str) -> tuple[Entry, ...]:

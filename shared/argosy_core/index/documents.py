@@ -35,7 +35,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class IndexedDocument:
-    """A document as a server hands it over and as `get` gives it back: an `Entry` and its *body*."""
+    """A document as a server hands it over and as `get` gives it back: an `Entry`, its *body*, and the *links* in it,
+    each as `links.link_key` has it."""
 
     path: str
     agent: str
@@ -52,6 +53,22 @@ class IndexedDocument:
     pinned: bool = False
     hidden: bool = False
     extra: str = ""
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What made a hit's score: *keyword* and *semantic* are its places in the two lists (from 1, None where it is in
+    none). Of keywords: *bm25* times *recency* times *exact*, after all hits of an earlier *stage* (0: every word).
+    Of meaning: *similarity*, a cosine."""
+
+    keyword: int | None = None
+    stage: int | None = None
+    bm25: float | None = None
+    recency: float | None = None
+    exact: float | None = None
+    semantic: int | None = None
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,7 @@ class Hit:
     description: str = ""
     tags: tuple[str, ...] = ()
     hidden: bool = False
+    ranking: Ranking = Ranking()
 
 
 @dataclass(frozen=True, slots=True)

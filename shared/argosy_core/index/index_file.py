@@ -10,13 +10,14 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argosy_core.errors import Unavailable
-from argosy_core.index.statements import script
+from argosy_core.index.statements import script, statement
 
 if TYPE_CHECKING:
     from argosy_core.clock import Clock
@@ -25,16 +26,36 @@ Identity = tuple[int, int]
 """Device and inode: two files that had the same path have different ones."""
 
 APPLICATION_ID = 0x41524749
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_SECONDS = 5.0
 LOCK_PAUSE_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class IndexKind:
+    """What makes one kind of index: its name in messages, the marks in its file, its schema.
+
+    *generation* gives the statement for the one value that names a file's life.
+    """
+
+    what: str
+    application_id: int
+    version: int
+    schema: Callable[[], str]
+    generation: Callable[[], str]
+
+
+SEARCH = IndexKind(
+    "the search index", APPLICATION_ID, SCHEMA_VERSION, lambda: script("schema.sql"), lambda: statement("generation")
+)
 
 
 class IndexFile:
     """The database file at *path*, its companions and its lock file."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, kind: IndexKind = SEARCH) -> None:
         self.path = path
+        self._kind = kind
         self._clock = clock
         self._threads = threading.Lock()
 
@@ -56,7 +77,7 @@ class IndexFile:
                 self._build()
             found = self.identity()
         if found is None:
-            raise Unavailable("the search index was removed while it was made")
+            raise Unavailable(f"{self._kind.what} was removed while it was made")
         return found
 
     def discard(self, seen: Identity, *, keep: bool) -> None:
@@ -80,9 +101,9 @@ class IndexFile:
         draft.unlink(missing_ok=True)
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = OFF")
-            connection.executescript(script("schema.sql"))
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.executescript(self._kind.schema())
+            connection.execute(f"PRAGMA application_id = {self._kind.application_id}")
+            connection.execute(f"PRAGMA user_version = {self._kind.version}")
             connection.execute("PRAGMA journal_mode = WAL")
         os.replace(draft, self.path)
 
@@ -103,7 +124,7 @@ class IndexFile:
         deadline = self._clock.monotonic() + LOCK_SECONDS
         while (lock := self._try_lock()) is None:
             if self._clock.monotonic() >= deadline:
-                raise Unavailable("another process is busy making the search index")
+                raise Unavailable(f"another process is busy making {self._kind.what}")
             self._clock.pause(LOCK_PAUSE_SECONDS)
         try:
             yield

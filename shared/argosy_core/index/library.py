@@ -7,43 +7,26 @@ began, or while it was down) is found by comparing stamps. All calls block: use 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from argosy_core.clock import Clock
-from argosy_core.errors import ArgosyError, NotFound
+from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import IndexedDocument
-from argosy_core.index.sync import reconcile
+from argosy_core.index.filling import Fills, Progress, Shelf
 from argosy_core.storage.base import Store
 
+__all__ = ["Library", "MakeDocument", "Progress", "Shelf"]
 FILE = "index.sqlite"
 OWN_KEPT = 10_000
 CLOSE_SECONDS = 5.0
 TIDY_EVERY = 500  # documents written one by one
-RECHECK_SECONDS = 30.0  # without watching, how old a comparison with the disk may be before the next search repeats it
+GATHER_SECONDS = 0.05  # what is written within it goes into the index together
+PATIENCE_SECONDS = 1.5  # how long a search waits for a comparison with the disk before it answers without
 
 MakeDocument = Callable[[str, str, bytes, tuple[int, int]], IndexedDocument | None]
 """(agent, vault-relative path, bytes, stamp) → what the index holds of the file; None for nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """One scope's files: all in *folder* of an agent that end in *suffix*, below it too when *deep*."""
-
-    scope: str
-    folder: str
-    suffix: str = ".md"
-    deep: bool = False
-
-
-@dataclass(slots=True)
-class _Seen:
-    """When the files of one agent and scope were last compared with the index."""
-
-    generation: str
-    at: float
 
 
 class Library:
@@ -51,37 +34,44 @@ class Library:
 
     def __init__(self, store: Store, clock: Clock, shelves: Iterable[Shelf], make: MakeDocument) -> None:
         self._files = store.files
+        self._bell = store.bell
         self._clock = clock
         self._shelves = {shelf.scope: shelf for shelf in shelves}
         self._make = make
-        self._seen: dict[tuple[str, str], _Seen] = {}
         self._dirty: set[str] = set()
         # Stamps of own writes: the watcher reports them too, and they are in the index already.
         self._own: dict[str, tuple[int, int]] = {}
-        self._bell = store.bell
         self._guard = threading.Lock()
         self._waiting: dict[str, IndexedDocument] = {}
         self._wake = threading.Event()
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._closed = False
         self._untidy: dict[str, int] = {}
-        self._filling = threading.Lock()
+        self._taking = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
         self.index = DocumentIndex(store.state_path(FILE), clock=clock)
+        self._fills = Fills(self.index, store, clock, self._load)
         self._stop_listening = store.bell.listen("", self._heard)
 
     def close(self) -> None:
         """Take in what waits, stop listening and close the index. Idempotent."""
         self._stop_listening()
         with self._guard:
-            closed, self._closed = self._closed, True
+            closed = self._stop.is_set()
+            self._stop.set()
             thread = self._thread
         self._wake.set()
         if thread is not None:
             thread.join(timeout=CLOSE_SECONDS)
+        self._fills.close(CLOSE_SECONDS)
         if not closed:
-            with suppress(ArgosyError), self._filling:
-                self._take_waiting()
+            with suppress(ArgosyError):
+                self._take_in()
         self.index.close()
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Call *told* after documents went into the index, from a thread of the library's own. It must not block."""
+        self._listeners.append(told)
 
     def put(self, document: IndexedDocument) -> None:
         """Take in a file that was just written, in a thread of its own and at the latest before the next search.
@@ -93,19 +83,31 @@ class Library:
                 self._own.clear()
             self._own[document.path] = document.stamp
             self._waiting[document.path] = document
-            if self._thread is None and not self._closed:
+        self._call_worker()
+
+    def _call_worker(self) -> None:
+        if self._wake.is_set():
+            return
+        with self._guard:
+            if self._thread is None and not self._stop.is_set():
                 self._thread = threading.Thread(target=self._work, name="argosy-index", daemon=True)
                 self._thread.start()
         self._wake.set()
 
     def _work(self) -> None:
-        while self._wake.wait() and not self._closed:
+        while self._wake.wait() and not self._stop.wait(GATHER_SECONDS):
             self._wake.clear()
             # A failing index is mended by the next comparison; the documents are safe on disk.
-            with suppress(ArgosyError), self._filling:
-                self._take_waiting()
             with suppress(ArgosyError):
+                self._take_in()
+                for told in self._listeners:
+                    told()
                 self._tidy()
+
+    def _take_in(self) -> None:
+        with self._taking:
+            self._take_waiting()
+            self._take_dirty()
 
     def _take_waiting(self) -> None:
         with self._guard:
@@ -122,20 +124,62 @@ class Library:
             del self._untidy[agent]
             self.index.tidy(agent)
 
-    def fresh(self, agent: str, scopes: Iterable[str]) -> DocumentIndex:
-        """The index, after what is known to have changed in *scopes* of *agent* was taken in."""
-        with self._filling:
-            self._take_waiting()
-            self._take_dirty()
-            for scope in scopes:
-                self._compare(agent, self._shelves[scope])
+    def fresh(self, agent: str, scopes: Iterable[str], patience_seconds: float | None = None) -> DocumentIndex:
+        """The index, after what is known to have changed in *scopes* of *agent* was taken in.
+
+        A comparison with the disk that is due is waited for at most *patience_seconds* (`PATIENCE_SECONDS`); it goes on
+        in a thread of its own, and `progress` tells how far it is.
+        """
+        patience_seconds = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
+        self._take_in()
+        self._fills.wait(agent, [self._shelves[scope] for scope in scopes], patience_seconds)
         return self.index
 
-    def _heard(self, paths: frozenset[str]) -> None:
+    def whole(self, agent: str, scopes: Iterable[str], patience_seconds: float = 0.0) -> DocumentIndex:
+        """As `fresh`, for who would be misled by a part. Raises Unavailable while the index is being filled."""
+        wanted = tuple(scopes)
+        index = self.fresh(agent, wanted, patience_seconds)
+        if self.progress(agent, wanted) is not None:
+            raise Unavailable("the search index is being filled", hint="try again in a moment")
+        return index
+
+    def progress(self, agent: str, scopes: Iterable[str]) -> Progress | None:
+        """How far comparing the index with the disk is; None when nothing is under way."""
+        return self._fills.progress(agent, scopes)
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether any comparison is under way."""
+        return self._fills.is_busy
+
+    @property
+    def watching(self) -> bool:
+        """Whether changes by others are heard, and not only found by comparing."""
+        return self._bell.watching
+
+    def compared_seconds_ago(self, agent: str, scope: str) -> float | None:
+        """When *scope* was last compared with the disk; None when it never was."""
+        return self._fills.seconds_ago(agent, self._shelves[scope])
+
+    @property
+    def waiting(self) -> int:
+        """How many writes are not in the index yet."""
         with self._guard:
-            if "" in paths:
-                self._seen.clear()
-            self._dirty |= paths - {""}
+            return len(self._waiting) + len(self._dirty)
+
+    def _heard(self, paths: frozenset[str]) -> None:
+        if any(not path or self._has_shelves(path) for path in paths):
+            self._fills.distrust()
+        with self._guard:
+            named = {path for path in paths if path and self._shelf_of(path.partition("/")[2])}
+            self._dirty |= named
+        if named:
+            self._call_worker()
+
+    def _has_shelves(self, path: str) -> bool:
+        """Whether *path* is an agent's folder or a shelf's: then anything in it may have changed."""
+        inside = path.partition("/")[2]
+        return not inside or any(inside == shelf.folder for shelf in self._shelves.values())
 
     def _take_dirty(self) -> None:
         with self._guard:
@@ -143,10 +187,9 @@ class Library:
         documents: list[IndexedDocument] = []
         gone: list[str] = []
         for path in dirty:
-            agent, _, rest = path.partition("/")
-            if self._shelf_of(rest) is None or self._is_own(path):
+            if self._is_own(path):
                 continue
-            document = self._load(agent, path)
+            document = self._load(path.partition("/")[0], path)
             if document is None:
                 gone.append(path)
             else:
@@ -161,24 +204,7 @@ class Library:
         return info is not None and info.stamp == stamp
 
     def _shelf_of(self, rest: str) -> Shelf | None:
-        for shelf in self._shelves.values():
-            inside = rest.startswith(f"{shelf.folder}/") and rest.endswith(shelf.suffix)
-            if inside and (shelf.deep or rest.count("/") == 1):
-                return shelf
-        return None
-
-    def _compare(self, agent: str, shelf: Shelf) -> None:
-        seen = self._seen.get((agent, shelf.scope))
-        generation = self.index.generation
-        now = self._clock.monotonic()
-        fresh = seen is not None and (self._bell.watching or now - seen.at < RECHECK_SECONDS)
-        if seen and fresh and seen.generation == generation:
-            return
-        folder = f"{agent}/{shelf.folder}"
-        infos = self._files.walk(folder, shelf.suffix) if shelf.deep else self._files.files(folder, shelf.suffix)
-        listing: Mapping[str, tuple[int, int]] = {info.path: info.stamp for info in infos}
-        reconcile(self.index, agent, shelf.scope, listing.items(), lambda path: self._load(agent, path))
-        self._seen[agent, shelf.scope] = _Seen(self.index.generation, now)
+        return next((shelf for shelf in self._shelves.values() if shelf.holds(rest)), None)
 
     def _load(self, agent: str, path: str) -> IndexedDocument | None:
         try:

@@ -10,9 +10,12 @@ from datetime import date
 from argosy_core.errors import InvalidArgument
 from argosy_core.index.documents import Entry, IndexedDocument
 from argosy_core.index.text import pieces, searchable, storable
+from argosy_core.links import link_key
 
 SEPARATOR = "\x1f"
 VISIBLE, HIDDEN = 0, 1
+MEANING_CHARS = 6_000
+"""Of a long text the beginning is embedded: what most models take."""
 SHELF_BITS = 32
 
 Row = dict[str, str | int | bytes | None]
@@ -34,11 +37,13 @@ def row_of(document: IndexedDocument) -> Row:
         "mtime_ns": document.stamp[0],
         "size": document.stamp[1],
         "digest": _digest(document, title, description, tags, body),
+        "meaning": hashlib.blake2b(meant(title, description, body).encode(), digest_size=16).digest(),
         "expires": storable(document.expires),
         "type": storable(document.type),
         "day": storable(document.day),
         "tags": joined(tags),
         "name": storable(document.name),
+        "stem": link_key(storable(document.name)),
         "title": title,
         "description": description,
         "extra": storable(document.extra),
@@ -66,9 +71,14 @@ def entry_of(row: sqlite3.Row, agent: str, scope: str) -> Entry:
     )
 
 
-def document_of(row: sqlite3.Row, agent: str, scope: str, body: str) -> IndexedDocument:
+def document_of(row: sqlite3.Row, agent: str, scope: str, body: str, links: tuple[str, ...] = ()) -> IndexedDocument:
     entry = entry_of(row, agent, scope)
-    return IndexedDocument(**{name: getattr(entry, name) for name in Entry.__slots__}, body=body)
+    return IndexedDocument(**{name: getattr(entry, name) for name in Entry.__slots__}, body=body, links=links)
+
+
+def meant(title: str, description: str, body: str) -> str:
+    """The text of a document that a vector is made of."""
+    return f"{title}\n{description}\n\n{body}"[:MEANING_CHARS]
 
 
 def joined(values: Iterable[str]) -> str:
@@ -119,5 +129,5 @@ def _other_names(document: IndexedDocument, title: str) -> list[str]:
 def _digest(document: IndexedDocument, title: str, description: str, tags: list[str], body: str) -> bytes:
     """Of what the full-text table and the place of a row depend on."""
     place = [document.agent, document.scope, str(document.hidden), document.type, document.name]
-    text = SEPARATOR.join([*place, title, description, *tags, body])
+    text = SEPARATOR.join([*place, title, description, *tags, body, *document.links])
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

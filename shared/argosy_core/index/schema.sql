@@ -33,12 +33,14 @@ CREATE TABLE documents (
     mtime_ns INTEGER NOT NULL,
     size INTEGER NOT NULL,
     digest BLOB NOT NULL,                    -- of the indexed text: equal digests need no new full-text row
+    meaning BLOB NOT NULL,                   -- digest of the text that a vector is made of
     expires TEXT NOT NULL,
     type TEXT NOT NULL,
     day TEXT NOT NULL,
     tags TEXT NOT NULL,                      -- each between unit separators
     path TEXT NOT NULL,
     name TEXT NOT NULL,
+    stem TEXT NOT NULL,                      -- what a link to it says
     title TEXT NOT NULL,
     description TEXT NOT NULL,
     extra TEXT NOT NULL,
@@ -46,5 +48,32 @@ CREATE TABLE documents (
 );
 CREATE UNIQUE INDEX documents_path ON documents (path);
 CREATE INDEX documents_name ON documents (shelf, name);
+CREATE INDEX documents_stem ON documents (stem);
+CREATE INDEX documents_meaning ON documents (meaning);
 CREATE INDEX documents_day ON documents (shelf, day DESC, path, type, hidden, pinned);
 CREATE INDEX documents_pinned ON documents (shelf, day DESC, path) WHERE pinned = 1;
+
+CREATE TABLE links (
+    target TEXT NOT NULL,                    -- a stem, whether a document has it or not
+    id INTEGER NOT NULL,                     -- the document that holds the link
+    PRIMARY KEY (target, id)
+) WITHOUT ROWID;
+CREATE INDEX links_id ON links (id);
+
+-- Vectors by model and by the text they are of: no text is embedded twice, whatever becomes of its document.
+CREATE TABLE embeddings (
+    number INTEGER PRIMARY KEY,
+    model TEXT NOT NULL,
+    meaning BLOB NOT NULL,
+    vector BLOB NOT NULL,                    -- 32-bit floats, little-endian, of length 1
+    signature BLOB NOT NULL,                 -- a bit for each float: whether it is positive
+    UNIQUE (model, meaning)
+);
+
+-- Who embeds what now, so that two processes do not both. A claim ends by itself.
+CREATE TABLE embedding_claims (
+    model TEXT NOT NULL,
+    meaning BLOB NOT NULL,
+    until REAL NOT NULL,
+    PRIMARY KEY (model, meaning)
+) WITHOUT ROWID;

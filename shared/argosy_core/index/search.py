@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from argosy_core.index.documents import Hit, SearchResult
+from argosy_core.index.documents import Hit, Ranking, SearchResult
 from argosy_core.index.evidence import Evidence, evidence, needles_of
 from argosy_core.index.matching import Sought
 from argosy_core.index.query import Term, all_of, parse, phrase_of
@@ -114,16 +114,23 @@ def _scored(
         "last": where.last,
         "most": most,
         "close": close,
-        "all": request.include_hidden,
-        "today": request.today,
         "today_number": day_number(request.today),
-        "types": joined(request.types),
-        "tags": json.dumps(list(request.tags)),
         "limit": request.limit + SPARE_CANDIDATES,
+        **filters(request),
         **RECENCY,
     }
     rows = connection.execute(statement("search", where.agent), arguments).fetchall()
     return rows, rows[0]["matched"] if rows else 0
+
+
+def filters(request: Request) -> dict[str, Any]:
+    """The arguments of what a statement calls ``allowed``."""
+    return {
+        "all": request.include_hidden,
+        "today": request.today,
+        "types": joined(request.types),
+        "tags": json.dumps(list(request.tags)),
+    }
 
 
 def _filtered(words: str, request: Request) -> str:
@@ -144,7 +151,7 @@ def _result(
     read = [(each, _evidence(connection, each, needles[each.stage > 0])) for each in first]
     best = sorted(read, key=lambda pair: (pair[0].stage, -_final_score(*pair)))[: request.limit]
     return SearchResult(
-        hits=tuple(_hit(each, seen) for each, seen in best),
+        hits=tuple(_hit(each, seen, place) for place, (each, seen) in enumerate(best, 1)),
         truncated=len(found) > request.limit,
         relaxed=any(each.stage for each, _ in best),
     )
@@ -155,7 +162,11 @@ def _rank_score(row: sqlite3.Row) -> float:
 
 
 def _final_score(each: _Candidate, seen: Evidence) -> float:
-    return _rank_score(each.row) * (INEXACT_FACTOR + (1 - INEXACT_FACTOR) * seen.exact_share)
+    return _rank_score(each.row) * _exactness(seen)
+
+
+def _exactness(seen: Evidence) -> float:
+    return INEXACT_FACTOR + (1 - INEXACT_FACTOR) * seen.exact_share
 
 
 def _evidence(connection: sqlite3.Connection, each: _Candidate, needles: Sequence[Sought]) -> Evidence:
@@ -166,8 +177,9 @@ def _evidence(connection: sqlite3.Connection, each: _Candidate, needles: Sequenc
     return evidence((each.row["title"], each.row["description"], tags, body), needles)
 
 
-def _hit(each: _Candidate, seen: Evidence) -> Hit:
+def _hit(each: _Candidate, seen: Evidence, place: int) -> Hit:
     row = each.row
+    ranking = Ranking(place, each.stage, float(row["bm25"]), float(row["recency"]), _exactness(seen))
     return Hit(
         path=row["path"],
         name=row["name"],
@@ -182,4 +194,5 @@ def _hit(each: _Candidate, seen: Evidence) -> Hit:
         description=row["description"],
         tags=tags_of(row["tags"]),
         hidden=bool(row["hidden"]),
+        ranking=ranking,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from argosy_core.index.documents import IndexedDocument, Stamp
 from argosy_core.index.rows import Row, id_range, row_of
 from argosy_core.index.statements import statement
+from argosy_core.index.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Prepared:
     agent: str
     scope: str
     row: Row
+    links: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class _Held:
 
 
 def prepare(document: IndexedDocument) -> Prepared:
-    return Prepared(document.agent, document.scope, row_of(document))
+    links = tuple(dict.fromkeys(map(storable, document.links)))
+    return Prepared(document.agent, document.scope, row_of(document), links)
 
 
 def write(
@@ -82,6 +85,7 @@ def _remove(connection: sqlite3.Connection, gone: Collection[_Held]) -> None:
         if held.shelf not in agents:
             agents[held.shelf] = int(connection.execute(statement("owner"), {"shelf": held.shelf}).fetchone()[0])
         connection.execute(statement("remove_text", agents[held.shelf]), {"id": held.id})
+        connection.execute(statement("remove_links"), {"id": held.id})
         connection.execute(statement("remove_document"), {"id": held.id})
     for shelf in agents:
         count = sum(held.shelf == shelf for held in gone)
@@ -98,15 +102,17 @@ def _add(connection: sqlite3.Connection, documents: Collection[Prepared]) -> Non
         shelf = shelves[each.agent, each.scope]
         number = id_range(shelf["shelf"], int(bool(each.row["hidden"])))[0] + shelf["next"]
         shelf["next"] += 1
-        _add_one(connection, shelf, {**each.row, "id": number, "shelf": shelf["shelf"]})
+        _add_one(connection, shelf, {**each.row, "id": number, "shelf": shelf["shelf"]}, each.links)
     for (agent, scope), shelf in shelves.items():
         count = sum((each.agent, each.scope) == (agent, scope) for each in documents)
         connection.execute(statement("count_up"), {"shelf": shelf["shelf"], "ids": count, "documents": count})
 
 
-def _add_one(connection: sqlite3.Connection, shelf: Mapping[str, Any], row: Row) -> None:
+def _add_one(connection: sqlite3.Connection, shelf: Mapping[str, Any], row: Row, links: Collection[str]) -> None:
     connection.execute(statement("add_document"), row)
     connection.execute(statement("add_text", shelf["agent"]), row)
+    if links:
+        connection.executemany(statement("add_link"), [{"target": target, "id": row["id"]} for target in links])
 
 
 def shelf_row(connection: sqlite3.Connection, agent: str, scope: str) -> dict[str, Any]:

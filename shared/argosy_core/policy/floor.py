@@ -49,13 +49,18 @@ def merge_floor(floor: JudgesFile | None, agent: JudgesFile | None) -> ResolvedP
     return ResolvedPolicy(policy, source, settings, floor is not None or agent is not None)
 
 
-def policy_version(tools_md: bytes | None, judges_md: bytes | None, floor: bytes | None = None) -> str:
+def policy_version(
+    tools_md: bytes | None, judges_md: bytes | None, floor: bytes | None = None, policy_md: bytes | None = None
+) -> str:
     """What a judgment names as its policy: ``tools.md@sha256:…+judges.md@sha256:…``, ``absent`` for a missing file.
 
-    With a fleet floor ``+floor@sha256:…`` follows. Two versions are equal when every byte of the files is.
+    With a fleet floor ``+floor@sha256:…`` follows, with a fleet policy ``+policy.md@sha256:…``. Two versions are equal
+    when every byte of the files is.
     """
     parts = [f"tools.md@{_digest(tools_md)}", f"judges.md@{_digest(judges_md)}"]
-    return "+".join(parts if floor is None else [*parts, f"floor@{_digest(floor)}"])
+    parts += [f"floor@{_digest(floor)}"] if floor is not None else []
+    parts += [f"policy.md@{_digest(policy_md)}"] if policy_md is not None else []
+    return "+".join(parts)
 
 
 def _digest(data: bytes | None) -> str:

@@ -42,7 +42,10 @@ _MAX_TEXT = 1024
 _MAX_PATH = 4096
 _ABSOLUTE = re.compile(r"/|~(?:$|[/\\]|[\w.-]+[/\\])|\.{1,2}[/\\]|file:|[A-Za-z]:[/\\]|\\\\", re.I)
 _CLIMBS = re.compile(r"(?:^|[/\\])\.{1,2}[/\\]|(?:^|[/\\])\.\.$|[/\\]{4}")
-_WEB = re.compile(r"https?://", re.I)
+_WEB = re.compile(r"(?:https?|wss?)://", re.I)
+_FRACTION = re.compile(r"[0-9]{1,4}(?:/[0-9]{1,4}){1,2}")  # 50/50, 11/20/2026
+# Under `to` a letter's address or a number to call is as common as a place.
+_RECIPIENT = re.compile(r"[^\s/\\@%]+@[^\s/\\@%]+\.[A-Za-z]{2,}|\+?[0-9][0-9 ()-]{4,20}")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _GLOB = re.compile(r"[*?\[]")
 
@@ -177,8 +180,8 @@ def _names_a_place(key: str, text: str) -> bool:
     if not text.strip() or _WEB.match(text.strip()):
         return False
     if is_path_key(key):
-        return True
-    if len(text) >= _MAX_PATH:
+        return not (key.lower() == "to" and _RECIPIENT.fullmatch(text.strip()))
+    if len(text) >= _MAX_PATH or _FRACTION.fullmatch(text.strip()):
         return False
     disguised = "%" in text or not text.isascii()
     return any(map(_reads_as_path, readings(text))) if disguised else _reads_as_path(text)

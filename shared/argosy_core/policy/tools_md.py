@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from argosy_core.errors import InvalidArgument
 from argosy_core.policy.checks import Checks
-from argosy_core.policy.entries import Entry, entry_of, items, yaml_entries
+from argosy_core.policy.entries import Entry, entry_of, items, split_item, yaml_entries
 from argosy_core.policy.errors import PolicyInvalid, Problem, decode
 from argosy_core.policy.markdown import Bullet, Document, bullets, code_spans, read_markdown, tidy
+from argosy_core.policy.money import nano_usd
 from argosy_core.policy.paths import resolve_path
+from argosy_core.policy.patterns import check_hosts
 from argosy_core.types import ActionClass
 from argosy_core.yamltext import YamlProblem
 
@@ -25,7 +28,12 @@ _READ_ONLY = ("read only paths", "read only path", "readonly paths")
 _HARD_NOS = ("hard nos", "hard no", "hard no's")
 _APIS = ("external apis", "external api")
 _CLASSES = ("tool classification", "tool classifications", "tool classes")
-_KNOWN = (*_READ, *_WRITE, *_READ_ONLY, *_HARD_NOS, *_APIS, *_CLASSES)
+_ALLOWED_HOSTS = ("allowed hosts", "allowed host")
+_BLOCKED_HOSTS = ("blocked hosts", "blocked host", "denied hosts")
+_DENIED_ARGUMENTS = ("denied arguments", "denied argument", "blocked arguments")
+_COSTS = ("tool costs", "tool cost", "costs of tools")
+_BOUNDS = (*_ALLOWED_HOSTS, *_BLOCKED_HOSTS, *_DENIED_ARGUMENTS, *_COSTS)
+_KNOWN = (*_BOUNDS, *_READ, *_WRITE, *_READ_ONLY, *_HARD_NOS, *_APIS, *_CLASSES)
 _NOTHING = ("", "none", "nothing", "n/a", "-")
 _YAML = ("yaml", "yml", "")
 
@@ -40,8 +48,20 @@ class PathRule:
 
 
 @dataclass(frozen=True, slots=True)
+class DeniedArgument:
+    """Texts that no argument may hold: *pattern* (``*`` for anything) in a call of a tool that *tool* names."""
+
+    tool: str
+    pattern: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class ToolsFile:
-    """One ``tools.md``. *write_paths* is None when it has no such section, which is not the same as an empty one."""
+    """One ``tools.md``. *write_paths* is None when it has no such section, which is not the same as an empty one.
+
+    *allowed_hosts* None is every public host. *costs* is what one call of a tool costs, in billionths of a dollar.
+    """
 
     read_paths: tuple[PathRule, ...] = ()
     write_paths: tuple[PathRule, ...] | None = None
@@ -49,6 +69,10 @@ class ToolsFile:
     hard_nos: tuple[str, ...] = ()
     external_apis: tuple[str, ...] = ()
     classification: Mapping[str, ActionClass] = field(default_factory=dict[str, ActionClass])
+    allowed_hosts: frozenset[str] | None = None
+    blocked_hosts: frozenset[str] = frozenset()
+    denied_arguments: tuple[DeniedArgument, ...] = ()
+    costs: Mapping[str, int] = field(default_factory=dict[str, int])
     problems: tuple[Problem, ...] = ()
 
 
@@ -69,6 +93,10 @@ def parse_tools(source: str | bytes, where: str = "tools.md") -> ToolsFile:
         hard_nos=_texts(document, _HARD_NOS),
         external_apis=_texts(document, _APIS),
         classification=_classification(document, where),
+        allowed_hosts=_hosts(document, _ALLOWED_HOSTS, where) if document.named(*_ALLOWED_HOSTS) else None,
+        blocked_hosts=_hosts(document, _BLOCKED_HOSTS, where),
+        denied_arguments=tuple(_denied(document, where)),
+        costs=dict(_costs(document, where)),
         problems=(*problems, *_unread(document)),
     )
 
@@ -122,6 +150,51 @@ def _split_note(text: str) -> tuple[str, str]:
 
 def _texts(document: Document, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(tidy(bullet.text).strip() for bullet in _bullets(document, names))
+
+
+def _hosts(document: Document, names: tuple[str, ...], where: str) -> frozenset[str]:
+    found: set[str] = set()
+    for bullet in _bounds(document, names, where):
+        head, _ = _split_note(bullet.text)
+        stated = code_spans(head) or [part.strip() for part in tidy(head).split(",")]
+        try:
+            found |= check_hosts(host for host in stated if host.casefold() not in _NOTHING)
+        except InvalidArgument as error:
+            raise PolicyInvalid(where, bullet.line, error.message, hint=error.hint) from error
+    return frozenset(found)
+
+
+def _denied(document: Document, where: str) -> Iterator[DeniedArgument]:
+    for bullet in _bounds(document, _DENIED_ARGUMENTS, where):
+        pair = split_item(bullet.text)
+        tool, pattern = pair or ("*", bullet.text)
+        pattern = (code_spans(pattern) or [pattern.strip()])[0]
+        if not pattern.strip("*"):
+            raise PolicyInvalid(where, bullet.line, "denied arguments: no text is named", hint="- tool: `text*`")
+        yield DeniedArgument(tool.strip("`"), pattern, bullet.line)
+
+
+def _costs(document: Document, where: str) -> Iterator[tuple[str, int]]:
+    for bullet in _bounds(document, _COSTS, where):
+        pair = split_item(bullet.text)
+        amount = (code_spans(pair[1]) or pair[1].split() or [""])[0].strip("$") if pair else ""
+        try:
+            yield (pair or ("", ""))[0].strip("`"), nano_usd(float(amount), "a cost")
+        except (ValueError, InvalidArgument) as error:
+            hint = "write `- tool: 0.05`, in US dollars for one call"
+            raise PolicyInvalid(where, bullet.line, "tool costs: this is no cost", hint=hint) from error
+
+
+def _bounds(document: Document, names: tuple[str, ...], where: str) -> Iterator[Bullet]:
+    """The list items of sections that bound what is allowed; whatever else stands there would be passed over."""
+    for section in document.named(*names):
+        if section.fences:
+            raise PolicyInvalid(where, section.fences[0].line, f"{section.title}: a block is not read here")
+        found = bullets(section.lines)
+        for line in section.lines:
+            if line.text.lstrip().startswith("|"):
+                raise PolicyInvalid(where, line.number, f"{section.title}: a table is not read here")
+        yield from found
 
 
 def _classification(document: Document, where: str) -> dict[str, ActionClass]:

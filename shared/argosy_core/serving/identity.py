@@ -1,24 +1,32 @@
 """Who is calling: a verified bearer token, the host's signed run token, the launch flag, in this order.
 
 A run token is ``base64url(JSON) "." base64url(Ed25519 signature over the JSON bytes)``; the JSON holds agent, run,
-grant, generation and exp (seconds since 1970).
+grant, generation, exp (seconds since 1970) and, where the run is somebody's, principal.
+
+The principal is never an argument. Over stdio and the private door it is ``local``, the user who started the server.
+Over HTTP it is made from the verified token: SHA-256 of issuer, NUL and subject in hex, the older system's rule; of the
+JSON list of client, issuer and subject where the token lacks one of them. A run has the principal that its host signed
+for, and without one it is the agent's own, ``agent``: a run that nobody stands behind reads nobody's conversations.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.server.mcpserver import Context, Resolve
 
 from argosy_core.clock import Clock
 from argosy_core.errors import Unauthenticated
-from argosy_core.types import Caller, Role
+from argosy_core.names import check_new_name
+from argosy_core.types import UNATTENDED_PRINCIPAL, Caller, Role
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,9 +51,16 @@ class RunTokens:
         return self._key.public_key().public_bytes_raw()
 
     def issue(
-        self, agent: str, run: str, *, grant: str | None = None, generation: int = 0, ttl_seconds: float = 3600
+        self,
+        agent: str,
+        run: str,
+        *,
+        grant: str | None = None,
+        generation: int = 0,
+        ttl_seconds: float = 3600,
+        principal: str | None = None,
     ) -> str:
-        """A token for one run, valid for *ttl_seconds*."""
+        """A token for one run, valid for *ttl_seconds*; *principal* is whose run it is."""
         fields = {
             "agent": agent,
             "run": run,
@@ -53,6 +68,8 @@ class RunTokens:
             "generation": generation,
             "exp": self._clock.now().timestamp() + ttl_seconds,
         }
+        if principal is not None:
+            fields["principal"] = principal
         body = json.dumps(fields, ensure_ascii=False).encode()
         return f"{_encode(body)}.{_encode(self._key.sign(body))}"
 
@@ -99,8 +116,20 @@ def _claims(fields: Mapping[str, Any]) -> tuple[Caller, float]:
     named = isinstance(agent, str) and isinstance(run, str) and isinstance(grant, str | None)
     if not (named and type(generation) is int and type(expires) in (int, float) and math.isfinite(expires)):
         raise ValueError("not the fields of a run token")
-    caller = Caller(agent, Role.HOST, "run_token", run=run, grant=grant, generation=generation)
+    principal = fields.get("principal", UNATTENDED_PRINCIPAL)
+    if not isinstance(principal, str) or check_new_name(principal) != principal:
+        raise ValueError("a principal is the name of a folder")
+    caller = Caller(agent, Role.HOST, "run_token", run=run, grant=grant, generation=generation, principal=principal)
     return caller, float(expires)
+
+
+def bearer_principal(token: AccessToken) -> str:
+    """The principal of a verified bearer token, as 64 hex characters: no two tokens' owners share one."""
+    client, issuer, subject = principal_components(token)
+    # JSON has no bare NUL, and the two parts none either: no owner can be written in two ways, and no two in one.
+    is_plain = bool(issuer) and subject is not None and "\0" not in f"{issuer}{subject}"
+    owner = f"{issuer}\0{subject}" if is_plain else json.dumps([client, issuer, subject])
+    return hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def identify(meta: Mapping[str, Any] | None, launched: Caller, verifier: TokenVerifier) -> Caller:
@@ -109,7 +138,8 @@ def identify(meta: Mapping[str, Any] | None, launched: Caller, verifier: TokenVe
     if bearer is not None:
         operator = OPERATOR_SCOPE in bearer.scopes
         role = Role.OPERATOR if operator else Role.AGENT
-        return Caller(agent=launched.agent, role=role, source="bearer", scopes=tuple(bearer.scopes))
+        principal = bearer_principal(bearer)
+        return Caller(launched.agent, role, source="bearer", scopes=tuple(bearer.scopes), principal=principal)
     token = (meta or {}).get(RUN_META)
     if token is not None:
         return verifier.verify(str(token))

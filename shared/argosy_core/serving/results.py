@@ -18,7 +18,7 @@ MAX_LIMIT = 500
 class Result(BaseModel):
     """Base of every tool's result. `render` is what a model reads; override it to say what matters."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     def render(self) -> str:
         """A compact rendering for a model."""
@@ -56,7 +56,7 @@ class Health(Result):
 class DoctorFinding(BaseModel):
     """Something a doctor found: what is wrong, where, and what to do about it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     status: Literal["pass", "warn", "fail"]
     check: str

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 import anyio
+from anyio import to_thread
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
@@ -19,9 +20,8 @@ from mcp.shared.uri_template import UriTemplate
 from mcp_types import (
     INVALID_REQUEST,
     CallToolResult,
-    Completion,
-    CompletionArgument,
-    CompletionContext,
+    CompleteRequestParams,
+    CompleteResult,
     InputRequiredResult,
     PromptReference,
     ReadResourceRequestParams,
@@ -39,6 +39,7 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.icons import icon_of
 from argosy_core.serving.identity import TokenVerifier, WhoCalls, identify
 from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
+from argosy_core.serving.schema_cache import fill_schemas
 from argosy_core.serving.shaping import explain_crash, explain_validation, shape_error, shape_result
 from argosy_core.serving.toolbox import ToolBox, ToolEntry, may_call
 from argosy_core.types import ActionClass, Caller, Role
@@ -95,13 +96,13 @@ class ArgosyServer(MCPServer[None]):
         self._users_guard = threading.Lock()
         self._add_own_tools(tools)
         self.entries = tools.entries
+        self._has_schemas = False
         super().__init__(
             name,
             title=title,
             instructions=instructions,
             version=__version__,
             icons=[icon_of(name)],
-            tools=[entry.tool for entry in tools.entries.values()],
             log_level=config.log_level,
             lifespan=_lifespan,
             subscriptions=self._announcer.bus,
@@ -109,8 +110,9 @@ class ArgosyServer(MCPServer[None]):
         )
         # The SDK has no public way to its lower layer, where the 2025 subscriptions are registered.
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
+        self._lowlevel_server.get_tool_input_schema = self.input_schema_of
         self._add_status_resource()
-        self.completion()(self.complete)  # type: ignore[no-untyped-call]
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
 
     # Who calls
 
@@ -181,14 +183,12 @@ class ArgosyServer(MCPServer[None]):
         """Whether *name* is one of this server's tools; overridden by servers whose tools come and go."""
         return name in self.entries
 
-    async def complete(
-        self,
-        ref: PromptReference | ResourceTemplateReference,
-        argument: CompletionArgument,
-        context: CompletionContext | None = None,
-    ) -> Completion:
+    async def complete(self, ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
         """The answer to ``completion/complete``, of this server or of one in front of it."""
-        return await self.completions.complete(self._launched, place_of(ref), argument.name, argument.value)
+        # Who asks counts, and not who started the server: names are no less somebody's own than what they name.
+        caller, place = self._lister_of(ctx.meta), place_of(params.ref)
+        found = await self.completions.complete(caller, place, params.argument.name, params.argument.value)
+        return CompleteResult(completion=found)
 
     async def owns_resource(self, uri: str) -> bool:
         """Whether *uri* is one of this server's resources, static or by template."""
@@ -204,8 +204,15 @@ class ArgosyServer(MCPServer[None]):
         return await self._handle_read_resource(ctx, params)
 
     async def list_tools(self) -> list[MCPTool]:
-        shown = {entry.tool.name for entry in self.entries_for(self.lister.role)}
-        return [tool for tool in await super().list_tools() if tool.name in shown]
+        if not self._has_schemas:
+            await to_thread.run_sync(fill_schemas, self.short_name, list(self.entries.values()))
+            self._has_schemas = True
+        return [entry.definition for entry in self.entries_for(self.lister.role)]
+
+    def input_schema_of(self, name: str) -> dict[str, Any] | None:
+        """What the tool *name* takes, None when there is none; for those who check headers against it."""
+        entry = self.entries.get(name)
+        return None if entry is None else entry.schemas.input
 
     def entries_for(self, role: Role) -> list[ToolEntry]:
         """The tools that *role* is shown: all it may call, cut to the default profile for agents."""
@@ -276,7 +283,7 @@ class ArgosyServer(MCPServer[None]):
         return Health(
             server=self.short_name,
             version=__version__,
-            store=self.config.store.address.partition(":")[0],
+            store=self.config.store.address.kind,
             agent=caller.agent,
             role=caller.role.value,
             healthy=not problems,

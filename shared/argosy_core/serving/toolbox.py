@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 from mcp.server.mcpserver.tools import Tool
+from mcp_types import Tool as MCPTool
 from mcp_types import ToolAnnotations
 
 from argosy_core.serving.schema import compact_input, compact_output
@@ -18,14 +20,71 @@ SHOWN_META = "argosy/default"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class ToolEntry:
-    """A tool with who may call it and whether an agent is shown it by default."""
+class Schemas(NamedTuple):
+    """The JSON schemas of a tool's arguments and of its result."""
 
-    tool: Tool
+    input: dict[str, Any]
+    output: dict[str, Any] | None
+
+
+@dataclass(eq=False)
+class ToolEntry:
+    """A declared tool with who may call it and whether an agent is shown it by default.
+
+    A start calls one tool or shows some: what calling and showing need is made when it is first asked for.
+    """
+
+    function: Callable[..., Any]
+    title: str
+    annotations: ToolAnnotations
     action_class: ActionClass
     role: Role
     default: bool
+    kept_schemas: Schemas | None = None  # of an earlier start
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        return " ".join((self.function.__doc__ or "").split())
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the definition says of it to the host."""
+        return {CLASS_META: self.action_class.value, ROLE_META: self.role.value, SHOWN_META: self.default}
+
+    @cached_property
+    def tool(self) -> Tool:
+        """What validates arguments and calls the function."""
+        return Tool.from_function(
+            self.function, title=self.title, description=self.description, annotations=self.annotations, meta=self.meta
+        )
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        """Its schemas, kept or made now."""
+        return self.kept_schemas or self.make_schemas()
+
+    def make_schemas(self) -> Schemas:
+        """Its schemas as its function says them now."""
+        output = self.tool.fn_metadata.output_schema
+        return Schemas(compact_input(self.tool.parameters), None if output is None else compact_output(output))
+
+    @cached_property
+    def definition(self) -> MCPTool:
+        """What a client is shown of it."""
+        schemas = self.schemas
+        return MCPTool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=schemas.input,
+            output_schema=schemas.output,
+            annotations=self.annotations,
+            _meta=self.meta,
+        )
 
 
 @dataclass(slots=True)
@@ -58,17 +117,9 @@ class ToolBox:
             idempotent_hint=idempotent or read_only,
             open_world_hint=open_world,
         )
-        meta: dict[str, Any] = {CLASS_META: action_class.value, ROLE_META: role.value, SHOWN_META: default}
 
         def declare(function: _Function) -> _Function:
-            description = " ".join((function.__doc__ or "").split())
-            tool = Tool.from_function(
-                function, title=title, description=description, annotations=annotations, meta=meta
-            )
-            tool.parameters = compact_input(tool.parameters)
-            if tool.fn_metadata.output_schema is not None:
-                tool.fn_metadata.output_schema = compact_output(tool.fn_metadata.output_schema)
-            self.entries[tool.name] = ToolEntry(tool, action_class, role, default)
+            self.entries[function.__name__] = ToolEntry(function, title, annotations, action_class, role, default)
             return function
 
         return declare

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from argosy_core.storage.address import Address
 from argosy_core.storage.item import (
     ENDED_STATES,
     ITEM_STATES,
@@ -173,11 +174,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """*entries* were checked; *unchained* lines were written by a system that keeps no chain."""
+    """*entries* were checked; *unchained* lines were written by a system that keeps no chain.
+
+    *notes* name anchors that cannot be read, with their lines (they were not believed), and unfinished redactions.
+    """
 
     entries: int
     unchained: int
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -243,7 +248,17 @@ class Chain(Protocol):
         ...
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
-        """Check every entry of *stream*, or of all."""
+        """Check every entry of *stream*, or of all, and compare with the anchors (`chain_anchors`) known of it."""
+        ...
+
+    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
+        """Take text and salt of one entry away for good, durably; its digest stays, so the chain still holds.
+
+        `verify` calls the entry altered unless a later chained event of kind ``redaction`` names it (``writer_of``,
+        ``seq_of``): that event is appended first. Doing it again changes nothing. Its key is forgotten.
+        Returns the entry as it is then. Raises NotFound, Corrupted (the entry is not sound, so nothing proves what
+        would be taken away), InvalidArgument for an entry of kind ``redaction`` or ``anchor``.
+        """
         ...
 
 
@@ -329,8 +344,8 @@ class Store(Protocol):
     def archive(self) -> Archive: ...
 
     @property
-    def address(self) -> str:
-        """What `open_store` takes to open this store in another process: ``files`` or a URL."""
+    def address(self) -> Address:
+        """What `open_store` takes to open this store in another process."""
         ...
 
     @property

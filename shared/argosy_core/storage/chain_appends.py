@@ -11,7 +11,7 @@ from argosy_core.clock import rfc3339
 from argosy_core.errors import Conflict
 from argosy_core.ids import Ids
 from argosy_core.storage.base import Entry
-from argosy_core.storage.chain_lines import entry_of, make_entry, parse_line
+from argosy_core.storage.chain_lines import check_append, entry_of, make_entry, parse_line
 from argosy_core.storage.gathering import Pending
 
 SALT_BYTES = 16
@@ -29,6 +29,12 @@ class Append(Pending[Entry]):
         self.event = event
         self.key = key
         self.expect_seq = expect_seq
+
+
+def asked(stream: str, writer: str, event: Mapping[str, Any], key: str | None, expect_seq: int | None = None) -> Append:
+    """The append that a caller asks for. Raises InvalidArgument."""
+    check_append(writer, event, key)
+    return Append(stream, writer, {**event, "key": key} if key is not None else event, key, expect_seq)
 
 
 class Known(Protocol):

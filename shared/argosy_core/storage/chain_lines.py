@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from argosy_core.canonical import NO_PREVIOUS, chain_hash, event_digest
+from argosy_core.canonical import NO_PREVIOUS, canonical_json, chain_hash, event_digest, text_digest
 from argosy_core.errors import InvalidArgument
 from argosy_core.storage.base import Entry
 
@@ -45,28 +45,37 @@ def is_encodable(text: str) -> bool:
 def make_entry(
     stream: str, writer: str, seq: int, prev: bytes, ts: str, event: Mapping[str, Any], salt: bytes
 ) -> tuple[Entry, bytes]:
-    """The entry for *event* and its line, newline included."""
-    digest = event_digest(event, salt)
+    """The entry for *event* and its line, newline included.
+
+    The event stands in the line as the bytes that were hashed, so that checking needs no parsing (`chain_trail`).
+    """
+    text = canonical_json(event)
+    digest = text_digest(text, salt)
     entry_hash = chain_hash(stream, writer, seq, prev, digest)
     entry = Entry(stream, writer, seq, prev.hex(), digest.hex(), entry_hash.hex(), ts, event)
-    fields = {
-        "ts": ts,
-        **event,
-        "stream": stream,
-        "writer": writer,
-        "seq": seq,
-        "prev": entry.prev,
-        "digest": entry.digest,
-        "hash": entry.hash,
-        "salt": salt.hex(),
-    }
-    line = _encode(fields).encode()
+    line = _line_of(entry, text[1:-1], {"salt": salt.hex()})
     if len(line) > MAX_EVENT_BYTES:
         raise InvalidArgument(
             f"an event has at most {MAX_EVENT_BYTES} bytes; this one has {len(line)}",
             hint="put long text into a note and name it in the event",
         )
     return entry, line + b"\n"
+
+
+def redacted_line(entry: Entry) -> bytes:
+    """The line of *entry* without its text and salt, newline included: its digest stays, so the chain still holds."""
+    return _line_of(entry, b'"redacted":true', {}) + b"\n"
+
+
+def is_redacted(fields: Mapping[str, Any]) -> bool:
+    """Whether the line is one that `redacted_line` wrote."""
+    return "salt" not in fields and event_of(fields) == {"redacted": True}
+
+
+def _line_of(entry: Entry, text: bytes, salt: Mapping[str, str]) -> bytes:
+    place = {name: getattr(entry, name) for name in ("stream", "writer", "seq", "prev", "digest", "hash")}
+    parts = (_encode({"ts": entry.ts}).encode()[1:-1], text, _encode({**place, **salt}).encode()[1:-1])
+    return b"{" + b",".join(part for part in parts if part) + b"}"
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
@@ -77,6 +86,21 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) and end == len(text) else None
+
+
+def is_torn_write(data: bytes) -> bool:
+    """Whether *data*, the end of a file, is what a power cut may leave of one write of several lines.
+
+    The disk takes the blocks of a write in any order. One that is missing reads as NULs, which no line has; whole lines
+    after it are of the same write, and so of one time. Where they are not, somebody or something else did it.
+    """
+    first, *others = data.split(b"\n")
+    whole = [parse_line(line) for line in others[:-1] if b"\0" not in line]
+    return (
+        b"\0" in first
+        and None not in whole
+        and len({fields["ts"] for fields in whole if fields and "ts" in fields}) < 2
+    )
 
 
 def is_chained(fields: Mapping[str, Any]) -> bool:
@@ -135,7 +159,10 @@ __all__ = [
     "event_of",
     "is_chained",
     "is_encodable",
+    "is_redacted",
+    "is_torn_write",
     "make_entry",
     "parse_line",
     "recompute",
+    "redacted_line",
 ]

@@ -1,7 +1,7 @@
 """Reading on in a stream's day files from where an earlier reader stopped.
 
-A position is ``<earlier>:<offset>:<tail>:<path>``: a digest of the names and sizes of the day files before *path*, how
-many bytes of *path* were read, and a digest of the last of them.
+A position is ``<earlier>:<offset>:<time>:<tail>:<path>``: a digest of the names and stamps of the day files before
+*path*, how many bytes of *path* were read, its time when that was all of it (else 0), and a digest of the last of them.
 """
 
 from __future__ import annotations
@@ -54,23 +54,28 @@ def _resume(files: Files, days: list[FileInfo], position: str) -> tuple[int, int
     """Which of *days* to read on in, and from where; None for the beginning."""
     earlier, _, rest = position.partition(":")
     offset, _, rest = rest.partition(":")
+    time, _, rest = rest.partition(":")
     tail, _, path = rest.partition(":")
     number = next((n for n, info in enumerate(days) if info.path == path), None)
     if number is None or not offset.isdecimal() or earlier != _earlier(days[:number]):
         return None
-    is_same = days[number].stamp[1] >= int(offset) and tail == _tail(files, path, int(offset))
+    mtime_ns, size = days[number].stamp
+    # Written to without having grown: somebody changed what was read.
+    is_edited = size == int(offset) and time not in ("0", str(mtime_ns))
+    is_same = size >= int(offset) and not is_edited and tail == _tail(files, path, int(offset))
     return (number, int(offset)) if is_same else None
 
 
 def _position(files: Files, days: list[FileInfo], number: int, offset: int) -> str:
     if not days:
         return ""
-    path = days[number].path
-    return f"{_earlier(days[:number])}:{offset}:{_tail(files, path, offset)}:{path}"
+    path, (mtime_ns, size) = days[number].path, days[number].stamp
+    time = mtime_ns if offset == size else 0
+    return f"{_earlier(days[:number])}:{offset}:{time}:{_tail(files, path, offset)}:{path}"
 
 
 def _earlier(days: list[FileInfo]) -> str:
-    named = "\n".join(f"{info.path} {info.stamp[1]}" for info in days)
+    named = "\n".join(f"{info.path} {info.stamp}" for info in days)
     return sha256_hex(named.encode("utf-8", "surrogatepass"))[:_DIGEST_CHARS]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from anyio import CancelScope, to_thread
 
+from argosy_core.storage.address import Address
 from argosy_core.storage.base import Archive, Bell, Chain, Documents, Files, Items, Leases, Store
 
 T = TypeVar("T")
@@ -44,7 +46,8 @@ class JoinedBell:
 
 
 class ComposedStore:
-    """*store* with another bell or other leases; *close* ends what those hold open, and is called last."""
+    """*store* with another bell or other leases, which are at *urls*; *close* ends what those hold open, and is called
+    last."""
 
     def __init__(
         self,
@@ -52,9 +55,11 @@ class ComposedStore:
         *,
         bell: WatchingBell | None = None,
         leases: Leases | None = None,
+        urls: tuple[str | None, str | None] = (None, None),
         close: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
+        self._urls = urls
         self._other_bell = bell
         self._close = close
         self._users = 0
@@ -63,8 +68,8 @@ class ComposedStore:
         self.leases: Leases = leases if leases is not None else store.leases
 
     @property
-    def address(self) -> str:
-        return self._store.address
+    def address(self) -> Address:
+        return replace(self._store.address, bell=self._urls[0], leases=self._urls[1])
 
     @property
     def documents(self) -> Documents:

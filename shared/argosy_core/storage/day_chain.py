@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from anyio import to_thread
 
+from argosy_core.errors import Unavailable
 from argosy_core.storage.base import PIECE_BYTES, Entry, Files, Head, Piece, VerifyReport
-from argosy_core.storage.chain_appends import Append
+from argosy_core.storage.chain_anchors import anchors_path
+from argosy_core.storage.chain_appends import Append, asked
 from argosy_core.storage.chain_days import day_files
-from argosy_core.storage.chain_lines import check_append, parse_line
+from argosy_core.storage.chain_lines import parse_line
 from argosy_core.storage.chain_reading import read_piece
-from argosy_core.storage.chain_verify import verify_stream
+from argosy_core.storage.chain_verify import verify_streams
 from argosy_core.storage.gathering import Gathering
 
 FLEET = "_fleet"
@@ -58,10 +60,16 @@ class DayChain(ABC):
         key: str | None = None,
         expect_seq: int | None = None,
     ) -> Entry:
-        check_append(writer, event, key)
-        event = {**event, "key": key} if key is not None else event
-        append = Append(stream, writer, event, key, expect_seq)
+        append = asked(stream, writer, event, key, expect_seq)
         await self._gathering.submit(self._lane(stream), append)
+        return append.result()
+
+    def append_here(self, stream: str, writer: str, event: Mapping[str, Any], key: str | None = None) -> Entry:
+        """`append` for code that is off the event loop already: it blocks, and shares its sync with nobody."""
+        append = asked(stream, writer, event, key)
+        self._append_batch(self._lane(stream), [append])
+        if not append.is_done:
+            raise Unavailable("the log could not be written", hint="try again")
         return append.result()
 
     # Reading
@@ -107,18 +115,26 @@ class DayChain(ABC):
         return await to_thread.run_sync(read)
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
-        return await to_thread.run_sync(self._verify, stream)
+        def verify() -> VerifyReport:
+            if stream is not None:
+                self._check_stream(stream)
+            return verify_streams(self, stream)
 
-    def _verify(self, stream: str | None) -> VerifyReport:
-        if stream is not None:
-            self._check_stream(stream)
-        reports = [self._verify_one(name) for name in (self._streams() if stream is None else [stream])]
-        return VerifyReport(
-            sum(r.entries for r in reports),
-            sum(r.unchained for r in reports),
-            tuple(f for r in reports for f in r.findings),
-        )
+        return await to_thread.run_sync(verify)
 
-    def _verify_one(self, stream: str) -> VerifyReport:
-        files = ((info.path, self._files.read_from(info.path, 0)) for info in day_files(self._files, stream))
-        return verify_stream(stream, files)
+    def stored_streams(self) -> Sequence[str]:
+        return self._streams()
+
+    def stored_days(self, stream: str) -> Iterable[tuple[str, bytes]]:
+        return ((info.path, self._files.read_from(info.path, 0)) for info in day_files(self._files, stream))
+
+    def stored_anchors(self, stream: str) -> str | None:
+        path = anchors_path(stream)
+        return None if self._files.info(path) is None else self._files.read_from(path, 0).decode("utf-8", "replace")
+
+    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
+        return await to_thread.run_sync(self._redact, stream, writer, seq)
+
+    @abstractmethod
+    def _redact(self, stream: str, writer: str, seq: int) -> Entry:
+        """As `Chain.redact`."""

@@ -53,10 +53,7 @@ class ItemCalls(ABC):
 
     async def complete(self, item: str, token: str, result: Mapping[str, Any]) -> Item:
         def complete(found: Item) -> Item:
-            if rules.is_repeat(found, token, result):
-                return found
-            rules.check_token(found, token)
-            return rules.completed(found, result, self._clock.now())
+            return rules.completed_once(found, token, result, self._clock.now())
 
         def work(session: ItemSession) -> Item:
             check_content(result, "result")

@@ -196,6 +196,14 @@ def is_repeat(item: Item, token: str, result: Mapping[str, Any]) -> bool:
     return canonical_json(item.result) == canonical_json(result)
 
 
+def completed_once(item: Item, token: str, result: Mapping[str, Any], now: datetime) -> Item:
+    """What completing makes of *item*; as it is when this very call completed it before. Raises Conflict."""
+    if is_repeat(item, token, result):
+        return item
+    check_token(item, token)
+    return completed(item, result, now)
+
+
 def _with_failure(item: Item, error: str, now: datetime) -> Item:
     kept = (*item.failures, Failure(item.attempt, now, error))[-FAILURES_KEPT:]
     return replace(item, failures=kept)

@@ -11,16 +11,17 @@ from typing import Any, TypeVar
 from anyio import CancelScope, to_thread
 
 from argosy_core.canonical import sha256_hex
+from argosy_core.storage.address import Address
 from argosy_core.vault import STATE_FOLDER
 
 T = TypeVar("T")
 
 
-def state_folder(root: Path, address: str) -> Path:
+def state_folder(root: Path, address: Address) -> Path:
     """Where rebuildable state of the store at *address* lies below *root*; each store that one folder serves has its
     own, since what is known of one says nothing of another."""
-    digest = sha256_hex(address.encode("utf-8", "surrogatepass"))[:12]
-    folder = root / STATE_FOLDER / f"{address.partition(':')[0]}-{digest}"
+    digest = sha256_hex(address.shown.encode("utf-8", "surrogatepass"))[:12]
+    folder = root / STATE_FOLDER / f"{address.kind}-{digest}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from argosy_core.clock import Clock, SystemClock
-from argosy_core.errors import InvalidArgument
+from argosy_core.errors import Corrupted, InvalidArgument
 from argosy_core.ids import Ids, SystemIds
+from argosy_core.storage.address import FILES, VARIABLES, Address
 from argosy_core.storage.base import Store
 
-FILES = "files"
+FLEET_FILE = "fleet.md"
 SQLITE = "sqlite"
 POSTGRESQL = ("postgresql", "postgres")
 KNOWN = "files, sqlite:///PATH, postgresql://USER@HOST/DATABASE?schema=NAME"
@@ -25,27 +26,50 @@ KNOWN = "files, sqlite:///PATH, postgresql://USER@HOST/DATABASE?schema=NAME"
 
 def open_store(
     vault: Path | str,
-    store: str = FILES,
+    address: Address | str | None = None,
     *,
-    bell: str | None = None,
-    leases: str | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
     create: bool = False,
 ) -> Store:
-    """The store that *store* names, for the vault at *vault*, with its bell and leases at those URLs if any is given.
+    """The store at *address* (a text names a store alone) for the vault at *vault*; None is what its fleet.md says.
 
     With *create* a folder and a database are made where there are none, for commands that fill them. Raises NotFound
     when the vault or the database is not there, InvalidArgument for a store this version does not have and for a
     database that it cannot use, Conflict for one that a newer version made, Corrupted, PermissionDenied, Unavailable.
     """
     clock, ids = clock or SystemClock(), ids or SystemIds()
-    opened = _open(vault, store, clock, ids, create=create)
-    if bell is None and leases is None:
+    if address is None:
+        address = address_of(vault)
+    elif isinstance(address, str):
+        address = Address(address)
+    opened = _open(vault, address.store, clock, ids, create=create)
+    if address.bell is None and address.leases is None:
         return opened
     from argosy_core.storage.redis.joining import with_redis
 
-    return with_redis(opened, bell, leases, clock, ids)
+    return with_redis(opened, address.bell, address.leases, clock, ids)
+
+
+def address_of(vault: Path | str) -> Address:
+    """What the vault's own ``fleet.md`` says under store, bell and leases; files when it says nothing of it.
+
+    Raises Corrupted when the file is there and cannot be understood: a vault in a database must not be taken for empty.
+    """
+    from argosy_core.frontmatter import parse
+
+    try:
+        text = (Path(vault).expanduser() / FLEET_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Address()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Corrupted(f"{FLEET_FILE} cannot be read", hint="mend it, or name it with --store") from error
+    page = parse(text)
+    found = {name: page.fields.get(name) for name in VARIABLES}
+    wrong = [name for name, value in found.items() if value is not None and not isinstance(value, str)]
+    if wrong or (page.problem and any(name in text for name in VARIABLES)):
+        raise Corrupted(f"{FLEET_FILE} does not say where the vault is kept", hint="store: sqlite:///fleet.sqlite")
+    return Address(found["store"] or FILES, found["bell"], found["leases"])
 
 
 def _open(vault: Path | str, store: str, clock: Clock, ids: Ids, *, create: bool) -> Store:

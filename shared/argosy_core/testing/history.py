@@ -20,7 +20,8 @@ Kind = Literal["enqueue", "claim", "renew", "complete", "fail", "release", "canc
 @dataclass(frozen=True, slots=True)
 class Op:
     """One acknowledged call. *began* and *ended* frame it on one clock for all workers; *until* is the lease's end on
-    the clock of the store, *at* the time there when the call came back."""
+    the clock of the store, *at* the time there when the call came back. One that was *tried* began, and may have done
+    what it should: its worker died before it could say."""
 
     kind: Kind
     item: str
@@ -30,6 +31,7 @@ class Op:
     generation: int = 0
     token: str = ""
     until: float = 0.0
+    tried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +75,33 @@ class Recorder:
         return found
 
     async def complete(self, item: Item, result: Mapping[str, Any]) -> Item:
-        began = self._monotonic()
+        began = self._try("complete", item)
         found = await self._items.complete(item.id, _token(item), result)
         self._record("complete", item, began)
         return found
 
     async def fail(self, item: Item, error: str, retry_in_seconds: float | None = None) -> Item:
-        began = self._monotonic()
+        began = self._try("fail", item)
         found = await self._items.fail(item.id, _token(item), error, retry_in_seconds)
         self._record("fail", item, began)
         return found
 
     async def release(self, item: Item) -> Item:
-        began = self._monotonic()
+        began = self._try("release", item)
         found = await self._items.release(item.id, _token(item))
         self._record("release", item, began)
         return found
 
-    def _record(self, kind: Kind, item: Item, began: float) -> None:
+    def _try(self, kind: Kind, item: Item) -> float:
+        """Record that a call begins, and when: its item may be free before anybody hears that it ended."""
+        began = self._monotonic()
+        self._record(kind, item, began, tried=True)
+        return began
+
+    def _record(self, kind: Kind, item: Item, began: float, *, tried: bool = False) -> None:
         lease = item.lease
         held = (lease.generation, lease.token, lease.expires_at.timestamp()) if lease else (0, "", 0.0)
-        self._keep(Op(kind, item.id, began, self._monotonic(), self._now(), *held))
+        self._keep(Op(kind, item.id, began, self._monotonic(), self._now(), *held, tried=tried))
 
 
 def _token(item: Item) -> str:
@@ -123,8 +131,11 @@ async def ends_of(items: Items, queue: str) -> list[End]:
             return found
 
 
-def check_history(ops: Iterable[Op], ends: Iterable[End]) -> list[str]:
-    """Every way in which the history is not one of a queue that keeps its promises; [] when it is."""
+def check_history(ops: Iterable[Op], ends: Iterable[End], skew_seconds: float = 0.0) -> list[str]:
+    """Every way in which the history is not one of a queue that keeps its promises; [] when it is.
+
+    *skew_seconds* is how far the clocks of two workers may be apart.
+    """
     by_item: dict[str, list[Op]] = {}
     for op in ops:
         by_item.setdefault(op.item, []).append(op)
@@ -136,12 +147,13 @@ def check_history(ops: Iterable[Op], ends: Iterable[End]) -> list[str]:
         else []
     )
     for item, done in by_item.items():
-        found += [f"{item} {problem}" for problem in _problems(sorted(done, key=lambda op: op.ended), last.get(item))]
+        ordered = sorted(done, key=lambda op: op.ended)
+        found += [f"{item} {problem}" for problem in _problems(ordered, last.get(item), skew_seconds)]
     return found
 
 
-def _problems(ops: Sequence[Op], end: End | None) -> Iterable[str]:
-    completions = [op for op in ops if op.kind == "complete"]
+def _problems(ops: Sequence[Op], end: End | None, skew_seconds: float) -> Iterable[str]:
+    completions = [op for op in ops if op.kind == "complete" and not op.tried]
     claims = [op for op in ops if op.kind == "claim"]
     if end is None:
         yield "is lost"
@@ -155,7 +167,7 @@ def _problems(ops: Sequence[Op], end: End | None) -> Iterable[str]:
             yield f"was completed by generation {complete.generation} after generation {newer[0].generation} was given"
         if any(op.began >= complete.ended for op in claims):
             yield "was claimed after it was completed"
-    yield from _lease_problems(ops, claims)
+    yield from _lease_problems(ops, claims, skew_seconds)
 
 
 def _end_problems(end: End, completions: Sequence[Op], claims: Sequence[Op]) -> Iterable[str]:
@@ -171,7 +183,7 @@ def _end_problems(end: End, completions: Sequence[Op], claims: Sequence[Op]) -> 
         yield "forgot a claim"
 
 
-def _lease_problems(ops: Sequence[Op], claims: Sequence[Op]) -> Iterable[str]:
+def _lease_problems(ops: Sequence[Op], claims: Sequence[Op], skew_seconds: float) -> Iterable[str]:
     tokens = {(op.generation, op.token) for op in claims}
     if len({generation for generation, _ in tokens}) < len(claims) or len({token for _, token in tokens}) < len(claims):
         yield "gave one generation or token out twice"
@@ -181,5 +193,5 @@ def _lease_problems(ops: Sequence[Op], claims: Sequence[Op]) -> Iterable[str]:
         mine = [op for op in ops if op.token == older.token]
         given_back = [op.began for op in mine if op.kind in ("fail", "release", "complete")]
         until = max(op.until for op in mine if op.kind in ("claim", "renew"))
-        if newer.at < until and not any(began <= newer.ended for began in given_back):
+        if newer.at < until - skew_seconds and not any(began <= newer.ended for began in given_back):
             yield f"was leased to generation {newer.generation} while generation {older.generation} held it"

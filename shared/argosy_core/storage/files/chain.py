@@ -56,6 +56,9 @@ class FileChain(DayChain):
     def _heads_of(self, stream: str) -> Mapping[str, tuple[int, str]]:
         return self._log(stream).heads()
 
+    def _redact(self, stream: str, writer: str, seq: int) -> Entry:
+        return self._log(stream).redact(writer, seq)
+
     def _streams(self) -> list[str]:
         return [name for name in self._vault.folders() if "log" in self._vault.folders(name)]
 

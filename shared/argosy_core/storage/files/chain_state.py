@@ -123,6 +123,17 @@ class ChainCache:
 
         return self._with_database(read)
 
+    def forget_key(self, stream: str, writer: str, key: str) -> None:
+        """Leave nothing of the line that was appended under *key*, in the database or in its log."""
+
+        def remove(db: sqlite3.Connection) -> None:
+            db.execute("PRAGMA secure_delete=ON")
+            db.execute("DELETE FROM used_key WHERE stream = ? AND writer = ? AND key = ?", (stream, writer, key))
+
+        with suppress(CacheLost):
+            self._with_database(remove)
+            self._with_database(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
     def close(self) -> None:
         """Close the connection; the next use opens another one. Idempotent."""
         with self._guard:

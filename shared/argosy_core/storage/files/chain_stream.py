@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -13,13 +14,15 @@ from argosy_core.ids import Ids
 from argosy_core.storage.base import Entry, FileInfo
 from argosy_core.storage.chain_appends import Append, AppendBatch, entry_of_line
 from argosy_core.storage.chain_days import day_files, day_path, log_folder
-from argosy_core.storage.chain_lines import can_be_followed, parse_line
-from argosy_core.storage.files.chain_state import CacheLost, ChainCache, StreamState
+from argosy_core.storage.chain_lines import can_be_followed, is_torn_write, parse_line
+from argosy_core.storage.chain_redaction import StoredLine, find_entry, no_entry, redact_line
+from argosy_core.storage.files.chain_state import TAIL_BYTES, CacheLost, ChainCache, StreamState
 from argosy_core.vault import Vault
 
 T = TypeVar("T")
 SAVE_EVERY = 256  # entries between two savings of the cache
 PIECE_BYTES = 8 * 1024 * 1024
+MAX_WRITE_BYTES = 64 * 1024 * 1024  # no group commit comes near it
 
 
 class _Known:
@@ -51,6 +54,7 @@ class StreamLog:
         self._hold = hold
         self._state: StreamState | None = None
         self._held: HeldFile | None = None
+        self._unsynced: tuple[str, int, bytes] | None = None  # file, offset and bytes of an append that failed
         self._folders: tuple[int, ...] | None = None  # when files were last made in the log's folders
 
     def append(self, appends: Sequence[Append]) -> None:
@@ -74,6 +78,33 @@ class StreamLog:
             state, self._held = self._state, None
             if state is not None and (state.unsaved or state.fresh_keys):
                 self._cache.save(self._stream, state)
+
+    def redact(self, writer: str, seq: int) -> Entry:
+        """As `Chain.redact`. What others learned of the newest file does not hold then: they read the stream anew."""
+        with self._vault.lock(log_folder(self._stream)):
+            state = self._catch_up()
+            for info in reversed(day_files(self._vault, self._stream)):
+                data = self._vault.read_from(info.path, 0)
+                found = find_entry(self._stream, writer, seq, data)
+                if found is not None:
+                    return self._redact(state, info.path, data, found)
+        raise no_entry(self._stream, writer, seq)
+
+    def _redact(self, state: StreamState, path: str, data: bytes, found: StoredLine) -> Entry:
+        entry, line = redact_line(found.fields)
+        if line is not None:
+            data = data[: found.start] + line + data[found.stop :]
+            self._held = None
+            self._vault.replace(path, data, max_bytes=sys.maxsize)
+            if path == state.file:
+                state.tail, state.offset = data[-TAIL_BYTES:], len(data)
+        key = found.fields.get("key")
+        if isinstance(key, str):
+            state.fresh_keys.pop((entry.writer, key), None)
+            self._cache.forget_key(self._stream, entry.writer, key)
+        self._cache.save(self._stream, state)
+        self._state = None
+        return entry
 
     def _settled(self, work: Callable[[StreamState], T]) -> T:
         try:
@@ -99,19 +130,36 @@ class StreamLog:
     def _write(self, state: StreamState, batch: AppendBatch) -> None:
         file = max(day_path(self._stream, batch.moment.date()), state.file)
         data = b"".join(line for _, line in batch.made)
-        state.read_to(file, self._append_to(file, data), data)
+        offset = state.offset if file == state.file else 0
+        state.read_to(file, self._append_to(file, offset, data), data)
         state.heads |= batch.heads
         state.fresh_keys |= batch.keys
         state.unsaved += len(batch.made)
         if state.unsaved >= SAVE_EVERY:
             self._cache.save(self._stream, state)
 
-    def _append_to(self, file: str, data: bytes) -> int:
-        if not self._hold:
-            return self._vault.append(file, data)
-        if self._held is None or self._held.path != file:
-            self._held = HeldFile(self._vault, file)
-        return self._held.append(data)
+    def _append_to(self, file: str, offset: int, data: bytes) -> int:
+        try:
+            if not self._hold:
+                return self._vault.append(file, data)
+            if self._held is None or self._held.path != file:
+                self._held = HeldFile(self._vault, file)
+            return self._held.append(data)
+        except BaseException:
+            # What is known of the file does not count any more: it is opened and read again.
+            self._held = self._state = None
+            self._unsynced = (file, offset, data)
+            raise
+
+    def _cut_unsynced(self) -> None:
+        """Take away what a failed append left in the file: it may look written, and be on no disk."""
+        if self._unsynced is None:
+            return
+        file, offset, data = self._unsynced
+        left = self._vault.read_from(file, offset)
+        if left and data.startswith(left):  # nobody went on after it
+            self._vault.cut_tail(file, offset)
+        self._unsynced = None
 
     def _entry_of_key(self, state: StreamState, writer: str, key: str) -> Entry | None:
         line = state.fresh_keys.get((writer, key))
@@ -124,6 +172,7 @@ class StreamLog:
     # Catching up with what others wrote
 
     def _catch_up(self) -> StreamState:
+        self._cut_unsynced()
         state = self._state
         if state is None or state.epoch != self._cache.epoch:
             state, self._folders = self._cache.load(self._stream), None
@@ -176,16 +225,27 @@ class StreamLog:
         rest = b""
         while offset + len(rest) < info.stamp[1]:
             rest += self._vault.read_from(info.path, offset + len(rest), PIECE_BYTES)
-            whole = rest.rfind(b"\n") + 1
+            hole = self._find_hole(info, offset, rest) if last and b"\0" in rest else None
+            whole = rest.rfind(b"\n") + 1 if hole is None else hole
             for line in rest[:whole].splitlines():
                 self._learn(state, line)
             offset += whole
             state.read_to(info.path, offset, rest[:whole])
             rest = rest[whole:]
+            if hole is not None:
+                self._vault.cut_tail(info.path, offset)
+                return
         if rest and last:
             self._mend_tail(state, info.path, offset, rest)
         if state.unsaved >= SAVE_EVERY:
             self._cache.save(self._stream, state)
+
+    def _find_hole(self, info: FileInfo, offset: int, data: bytes) -> int | None:
+        """Where in *data*, read from *offset* on, begins what a power cut left of the last write."""
+        start = data.rfind(b"\n", 0, data.index(b"\0")) + 1
+        left = info.stamp[1] - offset - start
+        is_torn = left <= MAX_WRITE_BYTES and is_torn_write(self._vault.read_from(info.path, offset + start, left))
+        return start if is_torn else None
 
     def _mend_tail(self, state: StreamState, path: str, offset: int, tail: bytes) -> None:
         if parse_line(tail) is None:

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from argosy_core.drafts import discard, open_draft
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
 from argosy_core.names import is_sound
@@ -23,11 +24,12 @@ from argosy_core.storage.item_record import ROOT
 from argosy_core.vault import MAX_FILE_BYTES, Vault
 
 SUFFIX = ".json"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _MILLISECOND_NS = 1_000_000
 Stamp = tuple[int, int]
 """Modification time and size."""
+UNREAD: Stamp = (-1, -1)
+"""Of a file that the disk did not give: no file has it, so the next look reads again."""
 
 
 class QueueFolders:
@@ -74,14 +76,12 @@ class QueueFolders:
                     del drafts[id]
             finally:
                 for draft in drafts.values():
-                    self._unlink(folder, draft)
+                    discard(self._fs, folder, draft)
             self._fs.fsync(folder)
             return stamps, self._seal(folder)
 
     def _draft(self, folder: int, id: str, data: bytes, drafts: dict[str, str]) -> Stamp:
-        name = f".{id[:60]}.{self._ids.random(6).hex()}.tmp"
-        fd = self._fs.open(name, _NEW, dir_fd=folder)
-        drafts[id] = name
+        drafts[id], fd = open_draft(self._fs, folder, id, self._ids)
         try:
             view = memoryview(data)
             while view:
@@ -126,9 +126,10 @@ class QueueFolders:
     ) -> tuple[int, set[str], Sequence[tuple[str, bytes, Stamp]]]:
         """Seal the folder of *state* and look at all of it: the seal, every id, and the files that are not known.
 
-        Drafts that a crash left are swept.
+        The seal is 0 when the disk did not give one of them (that one is `UNREAD`): then somebody must look again.
+        Drafts that a crash left are swept, and what is not known is durable then: who wrote it may have died before.
         """
-        with self._vault.opened_folder(f"{self.path}/{state}") as folder:
+        with self._vault.opened_folder(f"{self.path}/{state}", create=True) as folder:
             names = self._fs.names(folder)
             for name in names:
                 if name.startswith(".") and name.endswith(".tmp"):
@@ -139,7 +140,9 @@ class QueueFolders:
             for name in self._fs.names(folder):
                 if name.endswith(SUFFIX) and not name.startswith(".") and is_sound(name):
                     self._survey_one(folder, name, is_known, ids, unknown)
-            return seal, ids, unknown
+            if unknown:
+                self._fs.fsync(folder)
+            return 0 if any(stamp == UNREAD for _, _, stamp in unknown) else seal, ids, unknown
 
     def _survey_one(
         self,
@@ -155,11 +158,19 @@ class QueueFolders:
                 return
             id, stamp = name.removesuffix(SUFFIX), (found.st_mtime_ns, found.st_size)
             if not is_known(id, stamp):
-                data = self._content(folder, name) if found.st_size <= MAX_FILE_BYTES else b""
-                unknown.append((id, data, stamp))
+                unknown.append(self._unknown(folder, id, stamp))
             ids.add(id)
         except FileNotFoundError:
             return  # a person took it away while we looked
+
+    def _unknown(self, folder: int, id: str, stamp: Stamp) -> tuple[str, bytes, Stamp]:
+        try:
+            data = self._content(folder, f"{id}{SUFFIX}") if stamp[1] <= MAX_FILE_BYTES else b""
+        except FileNotFoundError:
+            raise
+        except OSError:  # the others are to go on
+            return id, b"", UNREAD
+        return id, data, stamp
 
     def _content(self, folder: int, name: str) -> bytes:
         fd = self._fs.open(name, _READ, dir_fd=folder)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from argosy_core.clock import Clock
 from argosy_core.errors import Corrupted, NotFound
 from argosy_core.ids import Ids
-from argosy_core.storage.files.item_folders import QueueFolders, Stamp
+from argosy_core.storage.files.item_folders import UNREAD, QueueFolders, Stamp
 from argosy_core.storage.files.item_projection import Projection
 from argosy_core.storage.files.item_rows import FileRows
 from argosy_core.storage.item import ITEM_STATES, Item, ItemState
@@ -82,11 +82,18 @@ class LockedQueue(OpenQueue):
 
     def read(self, place: Place) -> Item | None:
         try:
-            return self._load(place)
-        except Corrupted as error:
-            self.refresh(unreadable(self.name, place.state, place.id, error.message))
+            data, stamp = self._folders.read(place.state, place.id)
         except NotFound:
             self.ask(lambda rows: rows.drop(place.id))
+            return None
+        except Corrupted as error:  # the disk's, perhaps for once
+            unread = unreadable(self.name, place.state, place.id, error.message)
+            self._ask(lambda rows: _record(rows, [(unread, UNREAD)], {place.state: 0}))
+            return None
+        try:
+            return self._item_in(place, data, stamp)
+        except Corrupted as error:
+            self.refresh(unreadable(self.name, place.state, place.id, error.message))
         return None
 
     def refresh(self, item: Item) -> None:
@@ -94,7 +101,9 @@ class LockedQueue(OpenQueue):
         self._ask(lambda rows: rows.put_file(item, stamp))
 
     def _load(self, place: Place) -> Item:
-        data, stamp = self._folders.read(place.state, place.id)
+        return self._item_in(place, *self._folders.read(place.state, place.id))
+
+    def _item_in(self, place: Place, data: bytes, stamp: Stamp) -> Item:
         item = read_item(self.name, place.state, place.id, data)
         if item.seq:
             return item
@@ -142,6 +151,8 @@ class LockedQueue(OpenQueue):
         return [Place(id, state) for id in known.keys() - ids]
 
     def _parsed(self, rows: FileRows, place: Place, data: bytes, stamp: Stamp) -> Item:
+        if stamp == UNREAD:
+            return unreadable(self.name, place.state, place.id, f"{place.id} cannot be read: check the disk")
         try:
             item = read_item(self.name, place.state, place.id, data)
         except Corrupted as error:

@@ -12,9 +12,10 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.ids import Ids
 from argosy_core.storage.base import PIECE_BYTES, Entry, Head, Piece, VerifyReport
-from argosy_core.storage.chain_appends import Append
-from argosy_core.storage.chain_lines import check_append, parse_line
-from argosy_core.storage.chain_verify import verify_stream
+from argosy_core.storage.chain_anchors import anchors_path
+from argosy_core.storage.chain_appends import Append, asked
+from argosy_core.storage.chain_lines import parse_line
+from argosy_core.storage.chain_verify import verify_streams
 from argosy_core.storage.postgres.batches import Batches
 from argosy_core.storage.postgres.chain_stream import (
     FILE,
@@ -26,8 +27,9 @@ from argosy_core.storage.postgres.chain_stream import (
     heads_of,
     key_hash,
     learn_lines,
+    redact,
 )
-from argosy_core.storage.postgres.database import Database, Row, Session
+from argosy_core.storage.postgres.database import Database, Row, Session, time_ns
 
 MOST_TOGETHER = 256  # appends in one statement
 FIRST_ROWS, MOST_ROWS = 64, 8192
@@ -53,9 +55,7 @@ class PostgresChain:
         key: str | None = None,
         expect_seq: int | None = None,
     ) -> Entry:
-        check_append(writer, event, key)
-        event = {**event, "key": key} if key is not None else event
-        append = Append(stream, writer, event, key, expect_seq)
+        append = asked(stream, writer, event, key, expect_seq)
         await self._database.background.call(lambda: self._submit(stream, append))
         return append.result()
 
@@ -111,23 +111,27 @@ class PostgresChain:
         return await self._database.call(FILE, lambda session, _: _read_on(session, stream, position, max_bytes))
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
-        names = await self.streams() if stream is None else [stream]
         if stream is not None:
             await self._database.call(FILE, lambda session, _: check_stream(session, stream))
-        reports = [await to_thread.run_sync(self._verify, name) for name in names]
-        return VerifyReport(
-            sum(report.entries for report in reports),
-            sum(report.unchained for report in reports),
-            tuple(finding for report in reports for finding in report.findings),
-        )
+        return await to_thread.run_sync(verify_streams, self, stream)
 
-    def _verify(self, stream: str) -> VerifyReport:
-        return verify_stream(stream, self._day_files(stream))
+    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
+        now_ns = time_ns(self._clock.now())
+        return await self._database.call(FILE, lambda session, _: redact(session, stream, writer, seq, now_ns))
 
-    def _day_files(self, stream: str) -> Iterator[tuple[str, bytes]]:
-        """The stream as day files, each when it is asked for; for worker threads."""
+    # What verifying reads, in a worker thread
+
+    def stored_streams(self) -> Sequence[str]:
+        return self._database.wait(FILE, lambda session, _: _streams(session))
+
+    def stored_days(self, stream: str) -> Iterator[tuple[str, bytes]]:
         for row in self._database.wait(FILE, lambda session, _: session.rows("days", stream=stream)):
             yield day_path(stream, row["day"]), self._day_bytes(stream, row["day"])
+
+    def stored_anchors(self, stream: str) -> str | None:
+        path = anchors_path(stream)
+        row = self._database.wait("documents.sql", lambda session, _: session.row("document", path=path))
+        return bytes(row["data"]).decode("utf-8", "replace") if row is not None else None
 
     def _day_bytes(self, stream: str, day: str) -> bytes:
         return self._database.wait(FILE, lambda session, _: day_bytes(session, stream, day))

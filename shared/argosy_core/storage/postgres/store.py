@@ -7,6 +7,7 @@ from pathlib import Path
 from argosy_core.clock import Clock
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
 from argosy_core.storage.background import Background
 from argosy_core.storage.open_store import OpenStore, state_folder
 from argosy_core.storage.postgres.address import parse_address
@@ -34,7 +35,8 @@ class PostgresStore(OpenStore):
     def __init__(self, url: str, root: Path, clock: Clock, ids: Ids) -> None:
         super().__init__()
         place = parse_address(url)
-        self.address = place.public
+        self.address = Address(url)
+        self._state = place.public
         self.root = root.expanduser().resolve()
         if not self.root.is_dir():
             raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")
@@ -57,7 +59,7 @@ class PostgresStore(OpenStore):
 
     def state_path(self, name: str) -> Path:
         """Where the rebuildable file *name* lies on this machine; the folder exists after the call."""
-        return state_folder(self.root, self.address) / name
+        return state_folder(self.root, Address(self._state)) / name
 
     def _begin(self) -> None:
         self.bell.start()

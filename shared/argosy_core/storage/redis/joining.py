@@ -27,7 +27,9 @@ def with_redis(store: Store, bell: str | None, leases: str | None, clock: Clock,
         other_leases = RedisLeases(connections[leases], clock, ids) if leases is not None else None
         if other_bell is not None:
             opened.callback(other_bell.close)
-        return ComposedStore(store, bell=other_bell, leases=other_leases, close=opened.pop_all().close)
+        return ComposedStore(
+            store, bell=other_bell, leases=other_leases, urls=(bell, leases), close=opened.pop_all().close
+        )
 
 
 def _reached(url: str, opened: ExitStack) -> RedisConnection:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, NotFound
@@ -52,6 +54,12 @@ class SqliteChain(DayChain):
                 rows.add(max(day_path(stream, moment.date()), rows.last_day()), batch.made, time_ns(moment))
         return list(batches.values())
 
+    def append_in(self, t: Transaction, append: Append) -> Entry:
+        """Write *append* as part of *t*. Raises what it fails with."""
+        for batch in self._write(t, [append]):
+            batch.finish()
+        return append.result()
+
     def _find(self, stream: str, writer: str, key: str) -> Entry | None:
         def find(t: Transaction) -> Entry | None:
             _check_there(t, stream)
@@ -65,6 +73,17 @@ class SqliteChain(DayChain):
             return StreamRows(t, stream).heads()
 
         return self._database.read(heads)
+
+    def _redact(self, stream: str, writer: str, seq: int) -> Entry:
+        def redact(t: Transaction) -> Entry:
+            _check_there(t, stream)
+            return StreamRows(t, stream).redact(writer, seq, time_ns(self._clock.now()))
+
+        entry = self._database.write(redact)
+        with closing(self._database.connect()) as connection, suppress(sqlite3.Error):
+            # Else the text stays in the write-ahead log until that is full.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return entry
 
     def _streams(self) -> Sequence[str]:
         return [row["stream"] for row in self._database.read(lambda t: t.run("streams").fetchall())]

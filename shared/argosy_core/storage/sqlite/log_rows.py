@@ -9,6 +9,7 @@ from argosy_core.errors import AlreadyExists
 from argosy_core.storage.base import Entry
 from argosy_core.storage.chain_appends import entry_of_line
 from argosy_core.storage.chain_lines import can_be_followed, is_encodable, parse_line
+from argosy_core.storage.chain_redaction import no_entry, redact_line
 from argosy_core.storage.sqlite.database import Transaction
 
 
@@ -60,6 +61,26 @@ class StreamRows:
             start += len(line)
         self._t.run_all("new_line", rows)
         self._put_file(path, day, start, max(now_ns, mtime_ns + 1))
+
+    def redact(self, writer: str, seq: int, now_ns: int) -> Entry:
+        """As `Chain.redact`: the lines after it in its day move up."""
+        row = self._t.first("line_of_entry", stream=self._stream, writer=writer, seq=seq)
+        fields = parse_line(row["line"]) if row is not None else None
+        if row is None or fields is None:
+            raise no_entry(self._stream, writer, seq)
+        entry, line = redact_line(fields)
+        if line is not None:
+            self._t.run("overwrite_removed")
+            self._t.run("redact_line", id=row["id"], line=line)
+            gained = len(line) - len(row["line"])
+            # By way of negative numbers: on the way a line must not stand where another one still does.
+            self._t.run("lift_lines", day=row["day"], start=row["start"], gained=gained)
+            self._t.run("set_lines_down", day=row["day"])
+            path = row["path"]
+            file = self._t.first("file", **_place(path))
+            size, mtime_ns = (file["size"], file["mtime_ns"]) if file is not None else (0, 0)
+            self._put_file(path, row["day"], size + gained, max(now_ns, mtime_ns + 1))
+        return entry
 
     def put_day(self, path: str, data: bytes, now_ns: int) -> None:
         """Make *data* the day *path*, byte for byte. Raises AlreadyExists."""

@@ -86,6 +86,17 @@ WITH RECURSIVE found (writer) AS (
 SELECT writer FROM found WHERE writer IS NOT NULL;
 -- name: line_of_key
 SELECT line FROM lines WHERE stream = :stream AND writer = :writer AND key = :key ORDER BY id LIMIT 1;
+-- name: line_of_entry
+SELECT l.id, l.day, l.start, l.line, d.path FROM lines l JOIN days d ON d.id = l.day
+WHERE l.stream = :stream AND l.writer = :writer AND l.seq = :seq ORDER BY l.id DESC LIMIT 1;
+-- name: overwrite_removed
+PRAGMA secure_delete = ON;
+-- name: redact_line
+UPDATE lines SET line = :line, key = NULL WHERE id = :id;
+-- name: lift_lines
+UPDATE lines SET start = -(start + :gained) WHERE day = :day AND start > :start;
+-- name: set_lines_down
+UPDATE lines SET start = -start WHERE day = :day AND start < 0;
 -- name: queues
 WITH RECURSIVE found (queue) AS (
     SELECT min(queue) FROM items

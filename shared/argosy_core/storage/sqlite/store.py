@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from argosy_core.clock import Clock
 from argosy_core.errors import NotFound
 from argosy_core.ids import Ids
+from argosy_core.storage.address import Address
+from argosy_core.storage.base import ANY, Content, Expect
+from argosy_core.storage.chain_appends import asked
 from argosy_core.storage.open_store import OpenStore, state_folder
 from argosy_core.storage.opening import sqlite_address
 from argosy_core.storage.sqlite.archive import SqliteArchive
 from argosy_core.storage.sqlite.bell import SqliteBell
 from argosy_core.storage.sqlite.chain import SqliteChain
-from argosy_core.storage.sqlite.database import Database
+from argosy_core.storage.sqlite.database import Database, Transaction
 from argosy_core.storage.sqlite.documents import SqliteDocuments
 from argosy_core.storage.sqlite.files import SqliteFiles
 from argosy_core.storage.sqlite.items import SqliteItems
 from argosy_core.storage.sqlite.leases import SqliteLeases
+
+
+class Telling(Protocol):
+    """The event to append to *stream* as *writer*: what *tell* makes of the document as it was written."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def writer(self) -> str: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def tell(self) -> Callable[[Content], Mapping[str, Any]]: ...
 
 
 class SqliteStore(OpenStore):
@@ -31,7 +49,7 @@ class SqliteStore(OpenStore):
         self.root = root.expanduser().resolve()
         if not self.root.is_dir():
             raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")
-        self.address = sqlite_address(database)
+        self.address = Address(sqlite_address(database))
         self.database = Database(database, ids, create=create)
         self.files = SqliteFiles(self.database, clock)
         self.documents = SqliteDocuments(self.database, self.files)
@@ -40,6 +58,23 @@ class SqliteStore(OpenStore):
         self.items = SqliteItems(self.database, clock, ids)
         self.bell = SqliteBell(self.database)
         self.archive = SqliteArchive(self.database, self.files, clock)
+
+    async def write_logged(
+        self, path: str, data: bytes, telling: Telling, *, expect: Expect = ANY, keep_version: bool = False
+    ) -> Content:
+        """Write a document and append the event that tells of it, in one transaction: both or neither.
+
+        Raises what `Documents.write` and `Chain.append` raise.
+        """
+        replace = self.files.replacing(path, data, expect=expect, keep_version=keep_version)
+
+        def work(t: Transaction) -> Content:
+            content = replace(t)
+            append = asked(telling.stream, telling.writer, telling.tell(content), telling.key)
+            self.chain.append_in(t, append)
+            return content
+
+        return await self.database.submit(work)
 
     def state_path(self, name: str) -> Path:
         """Where the rebuildable file *name* lies on this machine; the folder exists after the call."""

@@ -1,0 +1,165 @@
+"""The ledgers of a vault over documents: one small file an agent, ``_fleet/budgets/<agent>.json``.
+
+The log stays the history: every reservation and its end is an event there, and a ledger that is not there is made again
+from it. The file is what makes the answer to "may this still be spent" as cheap after a million events as after none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from anyio import to_thread
+
+from argosy_core.clock import parse_time
+from argosy_core.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from argosy_core.serving.config import ServerConfig
+from argosy_core.storage.base import ABSENT, Content
+from argosy_judge.ledger import Amount, Closed, Ended, Ledger, Open, day_of, read_ledger, write_ledger
+
+FOLDER = "_fleet/budgets"
+WRITER = "judge"
+TRIES = 200  # compare-and-swap rounds before a writer gives up against other processes
+PAUSE_SECONDS = 0.002
+_T = TypeVar("_T")
+
+
+def ledger_path(agent: str) -> str:
+    """Where the ledger of *agent* is kept."""
+    return f"{FOLDER}/{agent}.json"
+
+
+class Ledgers:
+    """Reads and changes ledgers. What blocks is said; the rest may be awaited."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._files = config.store.files
+        self._chain = config.store.chain
+        self._clock = config.clock
+        self._ids = config.ids
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+        self._kept: dict[str, tuple[str, Ledger]] = {}
+
+    def look(self, agent: str) -> Ledger:
+        """The ledger as it stands; empty when there is none yet. Blocks."""
+        return self._read(agent)[1]
+
+    async def current(self, agent: str) -> Ledger:
+        """The ledger, made again from the log if it was lost, with what ran out of time settled."""
+        return await self.change(agent, lambda ledger: (ledger, ledger))
+
+    async def change(self, agent: str, work: Callable[[Ledger], tuple[Ledger, _T]]) -> _T:
+        """Let *work* change the ledger, and keep what it returns; it may run several times, against newer ledgers."""
+        lost = await self._found_again(agent)
+        ledger = await to_thread.run_sync(self.look, agent)
+        ended = {name: await self._end_of(agent, name) for name in ledger.expired(self._clock.now())}
+
+        def settled(found: Ledger) -> tuple[Ledger, _T]:
+            for name, amount in ended.items():
+                if name in found.open:
+                    known = found.open[name].amount
+                    found = found.settle(name, known if amount is None else amount, _how(amount))
+            return work(found)
+
+        result = await to_thread.run_sync(self.change_now, agent, settled, lost)
+        for name, amount in ended.items():
+            if amount is None:
+                await self._log_expired(agent, name, ledger)
+        return result
+
+    def change_now(self, agent: str, work: Callable[[Ledger], tuple[Ledger, _T]], lost: Ledger | None = None) -> _T:
+        """As `change`, without looking at what ran out of time. Blocks."""
+        path = ledger_path(agent)
+        with self._lock(agent):
+            for attempt in range(TRIES):
+                version, ledger = self._read(agent)
+                if version is None and lost is not None:
+                    ledger = lost
+                changed, result = work(ledger)
+                if changed is ledger and (version is not None or lost is None):
+                    return result
+                try:
+                    data = write_ledger(changed.tidied(self._clock.now()))
+                    written = self._files.replace(path, data, expect=version or ABSENT)
+                except (Conflict, AlreadyExists):
+                    spread = 1 + self._ids.random(1)[0] / 64
+                    self._clock.pause(PAUSE_SECONDS * min(attempt + 1, 10) * spread)
+                    continue
+                self._kept[agent] = written.version, changed
+                return result
+        raise Unavailable(f"many processes write {path}", hint="try again in a moment")
+
+    async def log(self, agent: str, kind: str, fields: Mapping[str, Any], key: str | None = None) -> None:
+        """Add an event of the ledger to the agent's log."""
+        event = {"kind": kind, "primitive": "mandate_reservation", **fields}
+        await self._chain.append(agent, WRITER, {k: v for k, v in event.items() if v is not None}, key=key)
+
+    def _read(self, agent: str) -> tuple[str | None, Ledger]:
+        try:
+            content: Content = self._files.read(ledger_path(agent))
+        except NotFound:
+            return None, Ledger()
+        kept = self._kept.get(agent)
+        if kept is not None and kept[0] == content.version:
+            return kept
+        ledger = read_ledger(content.data, content.path)
+        self._kept[agent] = content.version, ledger
+        return content.version, ledger
+
+    def _lock(self, agent: str) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(agent, threading.Lock())
+
+    # What the log knows
+
+    async def _end_of(self, agent: str, name: str) -> Amount | None:
+        """What a reservation was settled at by the log; None when it was not: its holder died."""
+        entry = await self._chain.find(agent, WRITER, f"settle:{name}")
+        return None if entry is None else Amount(*entry.event["actual"])
+
+    async def _log_expired(self, agent: str, name: str, ledger: Ledger) -> None:
+        known = ledger.open[name]
+        with suppress(Conflict):  # its holder settled it at this very moment, and corrects the ledger by that
+            await self.log(agent, "budget.expired", end_fields(name, known, known.amount), key=f"settle:{name}")
+
+    async def _found_again(self, agent: str) -> Ledger | None:
+        """The ledger as the log tells it, when the file is not there and the log knows of one; None otherwise."""
+        if await to_thread.run_sync(self._files.info, ledger_path(agent)) is not None:
+            return None
+        if all(head.writer != WRITER for head in await self._chain.heads(agent)):
+            return None
+        ledger = Ledger()
+        async for line in self._chain.scan(agent):
+            if line.get("writer") == WRITER and str(line.get("kind", "")).startswith("budget."):
+                ledger = _replayed(ledger, line)
+        return ledger
+
+
+def end_fields(name: str, known: Open | Closed, amount: Amount) -> dict[str, Any]:
+    """What an event says of a reservation's end at *amount*: enough to make the ledger again."""
+    fields = {"reservation_id": name, "actual": [*amount], "purses": [*known.purses], "day": known.day}
+    return fields | ({"run_id": known.run} if isinstance(known, Open) and known.run else {})
+
+
+def _how(amount: Amount | None) -> Ended:
+    return "expired" if amount is None else "settled"
+
+
+def _replayed(ledger: Ledger, event: Mapping[str, Any]) -> Ledger:
+    """*ledger* after what *event* says happened."""
+    name, purses = str(event.get("reservation_id")), tuple(map(str, event.get("purses") or ()))
+    kind, day = event["kind"], str(event.get("day") or day_of(parse_time(str(event["ts"]))))
+    if kind == "budget.reserve":
+        wanted = Open(Amount(*event["estimate"]), purses, day, parse_time(str(event["until"])), event.get("run_id"))
+        return ledger.reserve(name, wanted)
+    if kind not in ("budget.settle", "budget.expired", "budget.correct"):
+        return ledger
+    amount = Amount(*event["actual"])
+    if kind == "budget.correct":
+        return ledger.charge(purses, amount.less(Amount(*event["was"])), day)
+    if name in ledger.open:
+        return ledger.settle(name, amount, "expired" if kind == "budget.expired" else "settled")
+    return ledger.charge(purses, amount, day)

@@ -1,0 +1,107 @@
+"""``embeddings:`` in ``fleet.md``: which endpoint makes vectors.
+
+    embeddings:
+      url: http://127.0.0.1:11434/v1/embeddings
+      model: nomic-embed-text
+      key_env: ARGOSY_EMBEDDINGS_KEY      # optional
+      dimensions: 512                     # optional, for models that can shorten
+
+A vault travels, and this names where its notes would be sent. So an endpoint on another machine is used only when its
+host stands in the environment's ``ARGOSY_EMBEDDINGS_HOSTS`` (hosts between commas), and only over TLS; and the key is
+read from a variable whose name begins with ``ARGOSY_EMBEDDINGS_KEY``, when the server starts to use it. No setting, log
+line, event or result holds its value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from argosy_core.errors import InvalidArgument
+
+KEY = "embeddings"
+HOSTS_VARIABLE = "ARGOSY_EMBEDDINGS_HOSTS"
+_KEY_VARIABLE = re.compile(r"ARGOSY_EMBEDDINGS_KEY[A-Z0-9_]*")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_FIELDS = ("url", "model", "key_env", "dimensions")
+MAX_DIMENSIONS = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """An endpoint. *space* names what its vectors may be compared with."""
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    dimensions: int | None = None
+
+    @property
+    def space(self) -> str:
+        return f"{self.model}@{self.dimensions}" if self.dimensions else self.model
+
+
+def load_settings(fleet: Mapping[str, Any], environment: Mapping[str, str]) -> EmbeddingSettings | None:
+    """The endpoint that the settings of ``fleet.md`` name; None when they name none.
+
+    Raises InvalidArgument, with what to do, for one that may not be used or is not understood.
+    """
+    value = fleet.get(KEY)
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(f"{KEY} in fleet.md is no map", hint="write url: and model: below it")
+    fields = cast("Mapping[str, Any]", value)
+    unknown = [str(name) for name in fields if name not in _FIELDS]
+    if unknown:
+        raise InvalidArgument(f"{KEY} does not take {unknown[0][:60]!r}", hint=f"it takes: {', '.join(_FIELDS)}")
+    url, model = fields.get("url"), fields.get("model")
+    if not isinstance(url, str) or not isinstance(model, str) or not url or not 0 < len(model) <= 200:
+        raise InvalidArgument(f"{KEY} needs a url and a model", hint="or take it out of fleet.md")
+    _check_host(url, environment)
+    return EmbeddingSettings(url, model, _key(fields.get("key_env"), environment), _dimensions(fields))
+
+
+def _check_host(url: str, environment: Mapping[str, str]) -> None:
+    try:
+        parts = urlsplit(url)
+        host, scheme, has_user = parts.hostname or "", parts.scheme, parts.username is not None
+    except ValueError as exc:
+        raise InvalidArgument(f"{KEY}: the url is none", hint="write http://127.0.0.1:PORT/v1/embeddings") from exc
+    if scheme not in ("http", "https") or not host or has_user:
+        raise InvalidArgument(f"{KEY}: the url is none", hint="write http://127.0.0.1:PORT/v1/embeddings")
+    if host in _LOOPBACK:
+        return
+    allowed = {name.strip().lower() for name in environment.get(HOSTS_VARIABLE, "").split(",")}
+    if host not in allowed:
+        raise InvalidArgument(
+            f"{KEY}: notes would be sent to {host[:100]}, which nobody on this machine agreed to",
+            hint=f"set {HOSTS_VARIABLE}={host[:100]} to agree",
+        )
+    if scheme != "https":
+        raise InvalidArgument(f"{KEY}: {host[:100]} is another machine", hint="use https")
+
+
+def _key(name: Any, environment: Mapping[str, str]) -> str | None:
+    if name is None:
+        return None
+    if not isinstance(name, str) or not _KEY_VARIABLE.fullmatch(name):
+        raise InvalidArgument(
+            f"{KEY}: key_env names no variable that may be sent", hint="call it ARGOSY_EMBEDDINGS_KEY, and _NAME after"
+        )
+    key = environment.get(name)
+    if not key:
+        raise InvalidArgument(f"{KEY}: {name} is not set", hint=f"set {name} where the server starts")
+    return key
+
+
+def _dimensions(fields: Mapping[str, Any]) -> int | None:
+    value = fields.get("dimensions")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_DIMENSIONS:
+        raise InvalidArgument(f"{KEY}: dimensions is 1 to {MAX_DIMENSIONS}")
+    return value

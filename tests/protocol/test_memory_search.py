@@ -1,0 +1,230 @@
+"""Searching through memory's tools: why hits rank, meaning, sources of vectors that fail, an index that fills."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio import to_thread
+from embeddings_api import EmbeddingsApi, embeddings_api
+from fleet_fixtures import NOTE, config_for, make_vault, text_of
+from mcp import Client
+
+from argosy_core.index import sync
+from argosy_host.compose import load_server
+
+pytestmark = pytest.mark.anyio
+MEANINGS = {"petroleum": "oil", "rapeseed": "oil", "fuel": "oil", "burns": "light", "illumination": "light"}
+KEY = "a-key-that-nobody-must-see"
+
+
+@pytest.fixture
+def api() -> Iterator[EmbeddingsApi]:
+    with embeddings_api(MEANINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    return make_vault(tmp_path / "vault")
+
+
+def configure(vault: Path, url: str, more: str = "") -> None:
+    text = f"---\ndefault_agent: ada\nembeddings:\n  url: {url}\n  model: test\n{more}---\n"
+    (vault / "fleet.md").write_text(text, encoding="utf-8")
+
+
+@asynccontextmanager
+async def memory(vault: Path, **fields: Any) -> AsyncGenerator[Client]:
+    config = config_for(vault, **{"profile": "full", **fields})
+    try:
+        async with Client(load_server("memory", config), mode="2026-07-28", cache=None) as client:
+            yield client
+    finally:
+        await to_thread.run_sync(config.store.close)
+
+
+async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, text_of(result)
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+async def search(client: Client, query: str, **arguments: Any) -> dict[str, Any]:
+    return await call(client, "memory_search", query=query, **arguments)
+
+
+async def search_embedded(client: Client, query: str, **arguments: Any) -> dict[str, Any]:
+    """As `search`, after the vectors were made."""
+    with anyio.fail_after(20):
+        while "vectors are still" in ((found := await search(client, query, **arguments))["note"] or ""):
+            await anyio.sleep(0.02)
+    return found
+
+
+# Why
+
+
+async def test_a_search_explains_each_hit_and_how_fresh_the_index_is(vault: Path) -> None:
+    async with memory(vault) as client:
+        await call(client, "memory_write", type="user", title="Oil can", body="Stands by the lamp.")
+        found = await search(client, "lamp oil", explain=True)
+        plain = await search(client, "lamp oil")
+
+    told = found["explain"]
+    assert [each["name"] for each in told["hits"]] == [hit["name"] for hit in found["hits"]]
+    first = told["hits"][0]
+    assert first["keyword_rank"] == 1 and first["every_word"] and first["semantic_rank"] is None
+    assert first["score"] == pytest.approx(first["bm25"] * first["recency"] * first["exactness"], rel=1e-3)
+    assert first["matched"] == "title: oil; description: lamp" or "title: lamp" in first["matched"]
+    assert told["index"]["documents"] == 3 and told["index"]["waiting"] == 0 and told["index"]["filling"] is None
+    assert plain["explain"] is None
+
+
+async def test_a_hit_that_lacks_a_word_is_told_from_one_that_has_all(vault: Path) -> None:
+    async with memory(vault) as client:
+        told = (await search(client, "lamp kittiwake", explain=True))["explain"]
+
+    assert told["relaxed"] and [each["every_word"] for each in told["hits"]] == [False]
+
+
+# Meaning
+
+
+async def test_what_no_word_finds_is_found_by_meaning(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url)
+    async with memory(vault) as client:
+        by_words = await search(client, "petroleum illumination", mode="keyword")
+        semantic = await search_embedded(client, "petroleum illumination", mode="semantic")
+        hybrid = await search(client, "petroleum illumination", explain=True)
+        both = await search(client, "lamp rapeseed", explain=True)
+        recall = await call(client, "memory_recall", task="petroleum illumination", mode="semantic")
+
+    assert by_words["hits"] == []
+    assert semantic["mode"] == "semantic" and semantic["hits"][0]["name"] == "decision_lamp_oil"
+    assert hybrid["mode"] == "hybrid" and hybrid["hits"][0]["name"] == "decision_lamp_oil"
+    assert hybrid["explain"]["hits"][0]["semantic_rank"] == 1
+    assert both["explain"]["hits"][0]["keyword_rank"] == 1 and both["explain"]["hits"][0]["semantic_rank"] == 1
+    assert both["hits"][0]["score"] == 1.0 and both["note"] is None
+    assert "rapeseed" in recall["text"]
+
+
+async def test_nothing_is_embedded_twice(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url)
+    async with memory(vault) as client:
+        await search_embedded(client, "lamp")
+    first = list(api.texts)
+    async with memory(vault) as client:
+        await search_embedded(client, "lamp")
+        await call(client, "memory_mark", name="user_keeper", provenance="inferred")
+        await search_embedded(client, "keeper")
+        await call(client, "memory_write", type="user", title="New", body="A new text.")
+        with anyio.fail_after(20):
+            while not any(text.startswith("New\n") for text in api.texts):
+                await anyio.sleep(0.02)
+                await search(client, "keeper")
+
+    assert len(first) == len(set(first)) == 3  # two notes and the question
+    later = [text for text in api.texts[len(first) :] if "\n" in text]
+    assert len(later) == 1 and later[0].startswith("New\n")
+
+
+async def test_archived_and_filtered_documents_are_not_found_by_meaning(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url)
+    async with memory(vault) as client:
+        await search_embedded(client, "petroleum", mode="semantic")
+        typed = await search(client, "petroleum", mode="semantic", types=["user"])
+        await call(client, "memory_archive", name="decision_lamp_oil", why="gone")
+        hidden = await search_embedded(client, "petroleum", mode="semantic")
+        asked = await search(client, "petroleum", mode="semantic", include_archived=True)
+
+    assert "decision_lamp_oil" not in {hit["name"] for hit in (*typed["hits"], *hidden["hits"])}
+    assert asked["hits"][0]["name"] == "decision_lamp_oil"
+
+
+async def test_a_source_that_fails_leaves_the_words_and_is_named(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url)
+    api.status = 500
+    async with memory(vault) as client:
+        found = await search(client, "rapeseed")
+        again = await search(client, "rapeseed", mode="semantic")
+
+    for each in (found, again):
+        assert each["mode"] == "keyword" and [hit["name"] for hit in each["hits"]] == ["decision_lamp_oil"]
+        assert "embedding source" in each["note"] and "keywords" in each["note"]
+
+
+async def test_the_key_goes_to_the_source_and_nowhere_else(
+    vault: Path, api: EmbeddingsApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARGOSY_EMBEDDINGS_KEY_TEST", KEY)
+    configure(vault, api.url, "  key_env: ARGOSY_EMBEDDINGS_KEY_TEST\n")
+    async with memory(vault) as client:
+        found = await search_embedded(client, "rapeseed", explain=True)
+        api.status = 401
+        failed = await search(client, "another question")
+        status = await call(client, "memory_status")
+
+    assert api.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert KEY not in str((found, failed, status))
+    assert all(KEY.encode() not in path.read_bytes() for path in vault.rglob("*") if path.is_file())
+
+
+async def test_a_source_that_nobody_on_this_machine_agreed_to_gets_nothing(vault: Path) -> None:
+    configure(vault, "https://example.org/v1/embeddings")
+    async with memory(vault) as client:
+        found = await search(client, "rapeseed")
+
+    assert found["hits"] and "ARGOSY_EMBEDDINGS_HOSTS" in found["note"]
+
+
+# While the index fills
+
+
+async def test_a_search_answers_while_the_index_fills_and_says_how_far_it_is(
+    vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        (vault / f"ada/memory/project_fog_{number:02}.md").write_text(
+            NOTE.format(title=f"Fog {number}", type="project", body="The horn sounds."), encoding="utf-8"
+        )
+    go_on, reached = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def slow(
+        index: Any, agent: str, scope: str, listing: Any, load: Any, batch: int = 500, progress: Any = None
+    ) -> Any:
+        def load_slowly(path: str) -> Any:
+            seen.append(path)
+            if len(seen) == 25:
+                reached.set()
+                go_on.wait(30)
+            return load(path)
+
+        return sync.reconcile(index, agent, scope, listing, load_slowly, 10, progress)
+
+    monkeypatch.setattr("argosy_core.index.filling.reconcile", slow)
+    monkeypatch.setattr("argosy_core.index.library.PATIENCE_SECONDS", 0.05)
+    async with memory(vault) as client:
+        with anyio.fail_after(30):
+            await search(client, "horn")
+            await to_thread.run_sync(reached.wait)
+            part = await search(client, "horn", limit=100, explain=True)
+            listed = await call(client, "memory_list")
+            status = await call(client, "memory_status")
+            written = await call(client, "memory_write", type="user", title="Meanwhile", body="A horn, too.")
+            now = await search(client, "meanwhile")
+            go_on.set()
+            while (whole := await search(client, "horn", limit=100))["note"]:
+                await anyio.sleep(0.02)
+
+    assert len(part["hits"]) == 18 and "20 of 42" in part["note"] and part["explain"]["index"]["filling"] == "20/42"
+    assert "20 of 42" in listed["note"] and status["counts"]["files_to_index"] == 42
+    assert [hit["name"] for hit in now["hits"]] == [written["name"]]
+    assert len(whole["hits"]) == 41
