@@ -19,7 +19,7 @@ from argosy_core.storage.postgres.item_rows import QueueRows, item_of
 
 _Found = list[Item]
 MOST_TOGETHER = 200
-CLAIMS_KEPT = 2_000  # claimed items that are remembered, so that completing one need not read it
+CLAIMS_KEPT = 256  # claimed items that are remembered, so that completing one need not read it
 SHAPES_KEPT = 1_000
 NO_NEEDS = "{}"
 
