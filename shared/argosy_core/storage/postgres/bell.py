@@ -81,7 +81,11 @@ class PostgresBell(ListeningBell):
     async def _listen_on(self, connection: Any, stop: asyncio.Event) -> None:
         """Listen until *stop* or until the connection is lost."""
         lost = asyncio.Event()
-        connection.add_termination_listener(lambda *_: lost.set())
+
+        def hear_of_end(_connection: Any) -> None:
+            lost.set()
+
+        connection.add_termination_listener(hear_of_end)
         waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(lost.wait())]
         try:
             await connection.add_listener(self._channel, self._hear)
