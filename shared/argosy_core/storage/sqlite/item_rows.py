@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -66,8 +67,15 @@ class TransactionQueue(OpenQueue):
     def read(self, place: Place) -> Item | None:
         try:
             return self.find(place.id)
-        except Corrupted:
+        except Corrupted as error:
+            self._set_aside(place.id, error.message)
             return None
+
+    def _set_aside(self, id: str, problem: str) -> None:
+        """Let nobody meet an item again that cannot be read."""
+        row = self._read.pop(id)
+        self._t.run("set_problem", queue=self.name, id=id, problem=problem)
+        self._rows.free(id, json.loads(row["keys"]))
 
     def refresh(self, item: Item) -> None:
         row = self._rows.row(item.id)
@@ -75,6 +83,8 @@ class TransactionQueue(OpenQueue):
             self._rows.put(item, row, record=row["record"], is_given=row["is_given"])
 
     def problems(self) -> Sequence[Item]:
+        for row in self._t.run("no_json", queue=self.name).fetchall():
+            self.read(Place(row["id"], row["state"]))
         return [unreadable(self.name, row["state"], row["id"], row["problem"]) for row in self._rows.broken()]
 
     def put_file(self, state: ItemState, id: str, data: bytes) -> None:
