@@ -19,6 +19,7 @@ from argosy_core.storage.postgres.item_rows import QueueRows, item_of
 
 _Found = list[Item]
 MOST_TOGETHER = 200
+LANES = 3  # statements of a kind on their way at once: they share the server's syncs
 CLAIMS_KEPT = 256  # claimed items that are remembered, so that completing one need not read it
 SHAPES_KEPT = 1_000
 NO_NEEDS = "{}"
@@ -58,7 +59,7 @@ class Claims:
     async def _claim_together(self, piece: Claim) -> Sequence[Item] | None:
         """The next items, when nothing else is to be done first; None when something is."""
         queue = piece.queue
-        batches = self._queues.setdefault(queue, Batches(partial(self._claim_batch, queue), MOST_TOGETHER))
+        batches = self._queues.setdefault(queue, Batches(partial(self._claim_batch, queue), MOST_TOGETHER, LANES))
         try:
             await batches.submit(piece)
         finally:

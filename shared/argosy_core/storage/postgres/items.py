@@ -37,7 +37,7 @@ from argosy_core.storage.postgres.item_batches import (
     complete_batch,
     enqueue_batch,
 )
-from argosy_core.storage.postgres.item_claims import MOST_TOGETHER, Claims
+from argosy_core.storage.postgres.item_claims import LANES, MOST_TOGETHER, Claims
 from argosy_core.storage.postgres.item_rows import QueueRows, item_of, listed
 
 T = TypeVar("T")
@@ -58,8 +58,8 @@ class PostgresItems:
         self._ids = ids
         self._settled: deque[Item] = deque(maxlen=SETTLED_KEPT)
         self._claims = Claims(database, clock, self._settled)
-        self._enqueues = Batches[Enqueue](partial(enqueue_batch, database), MOST_TOGETHER)
-        self._completions = Batches[Completion](partial(complete_batch, database), MOST_TOGETHER)
+        self._enqueues = Batches[Enqueue](partial(enqueue_batch, database), MOST_TOGETHER, LANES)
+        self._completions = Batches[Completion](partial(complete_batch, database), MOST_TOGETHER, LANES)
 
     # Work
 
