@@ -13,8 +13,9 @@ from argosy_core.clock import Clock
 from argosy_core.ids import Ids
 from argosy_core.storage.base import PIECE_BYTES, Entry, Head, Piece, VerifyReport
 from argosy_core.storage.chain_anchors import anchors_path
-from argosy_core.storage.chain_appends import Append, asked
-from argosy_core.storage.chain_lines import parse_line
+from argosy_core.storage.chain_appends import Append
+from argosy_core.storage.chain_lines import check_append, parse_line
+from argosy_core.storage.chain_redaction import no_entry, redact_line
 from argosy_core.storage.chain_verify import verify_streams
 from argosy_core.storage.postgres.batches import Batches
 from argosy_core.storage.postgres.chain_stream import (
@@ -27,7 +28,7 @@ from argosy_core.storage.postgres.chain_stream import (
     heads_of,
     key_hash,
     learn_lines,
-    redact,
+    writer_bytes,
 )
 from argosy_core.storage.postgres.database import Database, Row, Session, time_ns
 
@@ -55,7 +56,9 @@ class PostgresChain:
         key: str | None = None,
         expect_seq: int | None = None,
     ) -> Entry:
-        append = asked(stream, writer, event, key, expect_seq)
+        check_append(writer, event, key)
+        event = {**event, "key": key} if key is not None else event
+        append = Append(stream, writer, event, key, expect_seq)
         await self._database.background.call(lambda: self._submit(stream, append))
         return append.result()
 
@@ -115,26 +118,52 @@ class PostgresChain:
             await self._database.call(FILE, lambda session, _: check_stream(session, stream))
         return await to_thread.run_sync(verify_streams, self, stream)
 
-    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
-        now_ns = time_ns(self._clock.now())
-        return await self._database.call(FILE, lambda session, _: redact(session, stream, writer, seq, now_ns))
-
-    # What verifying reads, in a worker thread
+    # For worker threads
 
     def stored_streams(self) -> Sequence[str]:
         return self._database.wait(FILE, lambda session, _: _streams(session))
 
+    def stored_anchors(self, stream: str) -> str | None:
+        row = self._database.wait(FILE, lambda session, _: session.row("anchors", path=anchors_path(stream)))
+        return None if row is None else bytes(row["data"]).decode("utf-8", "replace")
+
     def stored_days(self, stream: str) -> Iterator[tuple[str, bytes]]:
+        """The stream as day files, each when it is asked for."""
         for row in self._database.wait(FILE, lambda session, _: session.rows("days", stream=stream)):
             yield day_path(stream, row["day"]), self._day_bytes(stream, row["day"])
 
-    def stored_anchors(self, stream: str) -> str | None:
-        path = anchors_path(stream)
-        row = self._database.wait("documents.sql", lambda session, _: session.row("document", path=path))
-        return bytes(row["data"]).decode("utf-8", "replace") if row is not None else None
-
     def _day_bytes(self, stream: str, day: str) -> bytes:
         return self._database.wait(FILE, lambda session, _: day_bytes(session, stream, day))
+
+    # Redaction
+
+    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
+        now_ns = time_ns(self._clock.now())
+        return await self._database.call(FILE, lambda session, _: _redact(session, stream, writer, seq, now_ns))
+
+
+async def _redact(session: Session, stream: str, writer: str, seq: int, now_ns: int) -> Entry:
+    """Done twice it changes nothing, so an answer that was lost does no harm."""
+    await _check_learned(session, stream)
+    async with session.transaction():
+        await session.row("turn", stream=stream)
+        number = seq if 0 < seq < 1 << 62 else 0
+        row = await session.row("line_of_entry", stream=stream, writer=writer_bytes(writer), seq=number)
+        fields = parse_line(bytes(row["line"])) if row is not None else None
+        if row is None or fields is None:
+            raise no_entry(stream, writer, seq)
+        entry, line = redact_line(fields)
+        if line is not None:
+            place = {"stream": stream, "day": row["day"]}
+            new = line.rstrip(b"\n")
+            gained = len(new) - len(row["line"])
+            await session.rows("redact_line", **place, start=row["start"], line=new)
+            # By way of negative numbers: on the way a line must not stand where another one still does.
+            await session.rows("lift_lines", **place, start=row["start"], gained=gained)
+            await session.rows("set_lines_down", **place)
+            await session.rows("resize_day", path=day_path(stream, row["day"]), gained=gained, now_ns=now_ns)
+            await session.rows("turn_over", stream=stream, step=1)
+    return entry
 
 
 async def _streams(session: Session) -> list[str]:

@@ -19,7 +19,6 @@ from argosy_core.storage.base import PIECE_BYTES, Entry
 from argosy_core.storage.chain_appends import Append, AppendBatch, entry_of_line
 from argosy_core.storage.chain_days import log_folder
 from argosy_core.storage.chain_lines import MAX_WRITER_CHARS, can_be_followed, parse_line
-from argosy_core.storage.chain_redaction import no_entry, redact_line
 from argosy_core.storage.postgres.database import Database, Session, time_ns
 
 FILE = "chain.sql"
@@ -257,30 +256,6 @@ def day_path(stream: str, day: str) -> str:
 def stream_and_day(path: str) -> tuple[str, str]:
     """What `day_path` made *path* of."""
     return path.partition("/")[0], path.rpartition("/")[2].removesuffix(".jsonl")
-
-
-async def redact(session: Session, stream: str, writer: str, seq: int, now_ns: int) -> Entry:
-    """As `Chain.redact`: the lines after it in its day move up, and positions in the stream are void."""
-    await check_stream(session, stream)
-    async with session.transaction():
-        await session.row("turn", stream=stream)
-        await learn_lines(session, stream)
-        row = await session.row("entry_at", stream=stream, writer=writer_bytes(writer), seq=seq)
-        fields = parse_line(bytes(row["line"])) if row is not None else None
-        if row is None or fields is None:
-            raise no_entry(stream, writer, seq)
-        entry, line = redact_line(fields)
-        if line is not None:
-            line = line.rstrip(b"\n")
-            place = {"stream": stream, "day": row["day"]}
-            gained = len(line) - len(row["line"])
-            await session.rows("redact", **place, start=row["start"], line=line)
-            # By way of negative numbers: on the way a line must not stand where another one still does.
-            await session.rows("lift_lines", **place, start=row["start"], gained=gained)
-            await session.rows("set_lines_down", **place)
-            await session.rows("resize_day", path=day_path(stream, row["day"]), gained=gained, now_ns=now_ns)
-            await session.rows("turn_over", stream=stream, step=1)
-    return entry
 
 
 async def put_day(session: Session, path: str, data: bytes, now_ns: int) -> None:

@@ -16,7 +16,7 @@ from argosy_core.ids import Ids
 from argosy_core.names import check_path
 from argosy_core.storage.base import ABSENT, ANY, Content, Expect, FileInfo
 from argosy_core.storage.chain_days import is_day_path
-from argosy_core.storage.document_paths import check_kind
+from argosy_core.storage.document_paths import check_document
 from argosy_core.storage.kept_versions import versions_of
 from argosy_core.storage.postgres.chain_stream import FILE as LINES
 from argosy_core.storage.postgres.chain_stream import day_bytes, stream_and_day
@@ -75,7 +75,7 @@ class DocumentTable:
     ) -> Work[Content]:
         if len(data) > max_bytes:
             raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {max_bytes}", path=path)
-        check_kind(path)
+        check_document(path)
         fields = self._fields(path, data)
 
         async def write(session: Session, again: bool) -> Content:
@@ -155,7 +155,7 @@ class DocumentTable:
 
     def remove(self, path: str, expect: Expect) -> Work[None]:
         check_path(path)
-        check_kind(path)
+        check_document(path)
 
         async def remove(session: Session, again: bool) -> None:
             if isinstance(expect, str):

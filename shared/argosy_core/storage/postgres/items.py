@@ -16,6 +16,7 @@ from argosy_core.ids import Ids
 from argosy_core.names import is_sound
 from argosy_core.storage import item_rules as rules
 from argosy_core.storage.item import ITEM_STATES, Hold, Item, ItemState, Lease, NewItem
+from argosy_core.storage.item_calls import told_once
 from argosy_core.storage.item_checks import (
     check_claim,
     check_content,
@@ -118,8 +119,10 @@ class PostgresItems:
             if piece.result():
                 return piece.done
 
-        now = self._clock.now
-        return await self._change_on_loop(id, lambda found: rules.completed_once(found, token, result, now()))
+        def complete(found: Item) -> Item:
+            return rules.completed_with(found, token, result, self._clock.now())
+
+        return await self._change_on_loop(id, complete)
 
     async def fail(self, item: str, token: str, error: str, retry_in_seconds: float | None = None) -> Item:
         check_failure(retry_in_seconds)
@@ -207,7 +210,7 @@ class PostgresItems:
         return self.settled()
 
     def settled(self) -> Sequence[Item]:
-        return [self._settled.popleft() for _ in range(len(self._settled))]
+        return told_once(self._settled)
 
     async def _settle(self, session: Session, queue: str | None) -> Sequence[str]:
         """Put right what time did to *queue*, or to all; their names."""

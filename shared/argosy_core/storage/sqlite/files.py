@@ -14,7 +14,7 @@ from argosy_core.content import check_expected
 from argosy_core.errors import InvalidArgument, NotFound, PermissionDenied, TooLarge
 from argosy_core.names import check_path
 from argosy_core.storage.base import ANY, Content, Expect, FileInfo
-from argosy_core.storage.document_paths import check_kind
+from argosy_core.storage.document_paths import check_document
 from argosy_core.storage.sqlite.database import Database, Transaction, Work
 from argosy_core.storage.sqlite.log_rows import bytes_of_day
 from argosy_core.vault import MAX_FILE_BYTES
@@ -127,7 +127,7 @@ class SqliteFiles:
         if len(data) > max_bytes:
             raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {max_bytes}", path=path)
         folder, name = place_of(path)
-        check_kind(path)
+        check_document(path)
         version = sha256_hex(data)
 
         def replace(t: Transaction) -> Content:
@@ -159,7 +159,7 @@ class SqliteFiles:
     def removing(self, path: str, *, expect: Expect = ANY) -> Work[None]:
         """The work of `remove`."""
         folder, name = place_of(path)
-        check_kind(path)
+        check_document(path)
 
         def remove(t: Transaction) -> None:
             row = _existing(t, path, folder, name)
