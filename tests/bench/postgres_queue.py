@@ -1,35 +1,37 @@
 """P7 over PostgreSQL: items enqueued, claimed one at a time and completed by callers at once, durably.
 
-``PEERS=1 python tests/bench/postgres_queue.py [--items 2000] [--callers 16] [--rounds 3]`` installs procrastinate and
-PgQueuer into an environment of their own and lets them do the same on the same server, in turn with ours.
+With ``PEERS=1`` procrastinate and PgQueuer are installed into an environment of their own and do the same on the same
+server, in turn with ours: all three through their own calls, with eight connections each.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
-sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host", "tests/support")]
+sys.path.append(str(ROOT / "tests/support"))
 
+from measure import Figures, Row, Step, interleave  # noqa: E402
 from postgres_server import PostgresServer, run_sql, running_postgres  # noqa: E402
 
+from argosy_core.clock import SystemClock  # noqa: E402
+from argosy_core.ids import SystemIds  # noqa: E402
 from argosy_core.storage.base import NewItem, Store  # noqa: E402
 from argosy_core.storage.opening import open_store  # noqa: E402
 from argosy_core.storage.postgres.address import parse_address  # noqa: E402
+from argosy_core.storage.postgres.store import PostgresStore  # noqa: E402
 
 PEERS = ("procrastinate", "pgqueuer")
 PACKAGES = ("procrastinate>=3.10", "pgqueuer>=1.6", "psycopg[binary]", "asyncpg")
-READY = (100, 10_000, 100_000)
 
 
 def peers_python() -> str:
@@ -69,6 +71,7 @@ async def ours(store: Store, items: int, callers: int) -> dict[str, float]:
 def run_ours(server: PostgresServer, folder: Path, items: int, callers: int) -> dict[str, float]:
     store = open_store(folder, server.url())
     try:
+        asyncio.run(ours(store, callers * 4, callers))
         return asyncio.run(ours(store, items, callers))
     finally:
         store.close()
@@ -86,52 +89,50 @@ def run_peer(name: str, server: PostgresServer, number: int, items: int, callers
     return found
 
 
-async def claim_times(server: PostgresServer, folder: Path, count: int) -> dict[int, float]:
-    """Milliseconds of a claim at the median, by the number of ready items."""
-    found: dict[int, float] = {}
-    stores = {ready: open_store(folder, server.url()) for ready in READY}
-    for ready, store in stores.items():
-        for first in range(0, ready, 500):
-            some = range(first, min(first + 500, ready))
+async def claim_times(server: PostgresServer, folder: Path, sizes: Sequence[int], count: int) -> dict[int, Figures]:
+    """Claims by the number of items that are ready."""
+    stores = {size: PostgresStore(server.url(), folder, SystemClock(), SystemIds()) for size in sizes}
+    for size, store in stores.items():
+        for first in range(0, size, 500):
+            some = range(first, min(first + 500, size))
             await asyncio.gather(*(store.items.enqueue(NewItem("work", {"n": n}, priority=n % 7)) for n in some))
-        await run_sql(parse_address(str(store.database.address.dsn)), "ANALYZE")  # type: ignore[attr-defined]
-    samples: dict[int, list[float]] = {ready: [] for ready in READY}
-    for _ in range(count):
-        for ready, store in stores.items():
-            began = time.perf_counter()
-            [item] = await store.items.claim("work", "worker", 600)
-            samples[ready].append((time.perf_counter() - began) * 1000)
-            assert item.lease is not None
-            await store.items.release(item.id, item.lease.token)
-    for ready, store in stores.items():
-        found[ready] = statistics.median(samples[ready][count // 10 :])
+        await run_sql(store.database.address, "ANALYZE items")
+
+    def claiming(store: Store) -> Step:
+        async def claim(_: int) -> None:
+            await store.items.claim("work", "worker", 600)
+
+        return claim
+
+    found = await interleave({str(size): claiming(store) for size, store in stores.items()}, count, 10)
+    for store in stores.values():
         store.close()
-    return found
+    return {int(size): figures for size, figures in found.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=2000)
-    parser.add_argument("--callers", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    peers = PEERS if os.environ.get("PEERS") else ()
-    rates: dict[str, list[float]] = {name: [] for name in ("argosy", *peers)}
-    with running_postgres(is_durable=True) as server, tempfile.TemporaryDirectory() as folder:
-        for number in range(options.rounds):
-            for name in rates:
+def queueing(folder: Path, quick: bool) -> list[Row]:
+    """P7 over PostgreSQL; against its peers with ``PEERS=1``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    few, many = (50, 500) if quick else (500, 100_000)
+    items, callers = (800, 16) if quick else (2000, 16)
+    peers = PEERS if os.environ.get("PEERS", "") not in ("", "0") else ()
+    took: dict[str, list[float]] = {name: [] for name in ("argosy", *peers)}
+    with running_postgres(is_durable=True) as server:
+        for number in range(1 if quick else 3) if peers else ():
+            for name in took:
                 if name == "argosy":
-                    took = run_ours(server, Path(folder), options.items, options.callers)
+                    parts = run_ours(server, folder, items, callers)
                 else:
-                    took = run_peer(name, server, number, options.items, options.callers)
-                rates[name].append(options.items / sum(took.values()))
-                print(f"{name}: {json.dumps({part: round(s, 2) for part, s in took.items()})}", file=sys.stderr)
-        flat = asyncio.run(claim_times(server, Path(folder), 200))
-    best = {name: statistics.median(values) for name, values in rates.items()}
-    for name, rate in best.items():
-        print(f"{name:14} {rate:8.0f} items/s   ours is {best['argosy'] / rate:.2f} x")
-    print("a claim, ms by ready items:", {ready: round(ms, 2) for ready, ms in flat.items()})
-
-
-if __name__ == "__main__":
-    main()
+                    parts = run_peer(name, server, number, items, callers)
+                print(f"{name}: {json.dumps({part: round(s, 2) for part, s in parts.items()})}", file=sys.stderr)
+                took[name].append(sum(parts.values()) / items * 1000)
+        claims = asyncio.run(claim_times(server, folder, (few, many), 30 if quick else 300))
+    rows = [
+        Row("P7", f"a claim over PostgreSQL, {many} ready against {few}", claims[many].p50, claims[few].p50,
+            1.5 * claims[few].p50, "ms", "flat: ≤ 1.5 ×", claims[many].p99)
+    ]  # fmt: skip
+    for name in peers:
+        ours, theirs = statistics.median(took["argosy"]), statistics.median(took[name])
+        what = f"enqueue, claim, complete by {callers} callers, each, against {name}"
+        rows.append(Row("P7", what, ours, theirs, theirs / 1.5, "ms", "≥ 1.5 × as many"))
+    return rows

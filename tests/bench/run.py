@@ -20,6 +20,7 @@ import cases  # noqa: E402
 import databases  # noqa: E402
 import keeping  # noqa: E402
 import logs  # noqa: E402
+import postgres_queue  # noqa: E402
 import running  # noqa: E402
 from measure import Row, compiled_environment, save, show  # noqa: E402
 
@@ -29,7 +30,7 @@ CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
     "P3": [keeping.keeping],
     "P4": [logs.appending, databases.sqlite_appending],
     "P5": [logs.asking],
-    "P7": [running.queueing, databases.sqlite_queueing],
+    "P7": [running.queueing, databases.sqlite_queueing, postgres_queue.queueing],
     "P8": [cases.judging],
     "P9": [cases.cold_start, running.relayed_start],
     "P10": [cases.first_request, running.relayed_request],

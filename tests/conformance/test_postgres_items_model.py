@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ class PostgresMachine(Machine):
 
 def check(server: PostgresServer, examples: int) -> None:
     run_state_machine_as_test(
-        lambda: PostgresMachine(server),
+        cast("Any", lambda: PostgresMachine(server)),
         settings=settings(
             max_examples=examples,
             stateful_step_count=40,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from cutting_proxy import CuttingProxy
 from postgres_server import PostgresServer, run_sql
@@ -19,15 +21,19 @@ from argosy_core.clock import SystemClock
 from argosy_core.errors import ArgosyError, Conflict, InvalidArgument, NotFound, Unavailable
 from argosy_core.ids import SystemIds
 from argosy_core.storage.base import ABSENT, Item, NewItem, Store
+from argosy_core.storage.chain_redaction import redaction_event
+from argosy_core.storage.moving import compare, move
 from argosy_core.storage.opening import open_store
 from argosy_core.storage.postgres import database, migrating, troubles
 from argosy_core.storage.postgres.address import parse_address
 from argosy_core.storage.postgres.bell import MAX_PAYLOAD_BYTES, payloads_of
+from argosy_core.storage.postgres.database import Session
 from argosy_core.storage.postgres.store import PostgresStore
 from argosy_core.testing.conformance.bell import listening
 from argosy_core.testing.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
+TEMPLATE = Path(__file__).resolve().parents[2] / "vault-template"
 MOST_ANSWERS = 100  # no step has so many
 STRIDE = 7  # of the answers that are lost in the tests that always run
 Step = Callable[[Store], Awaitable[Any]]
@@ -180,8 +186,8 @@ async def test_a_pool_that_lost_its_server_recovers_by_itself(postgres: Postgres
     await store.documents.write("harbor/a.md", b"one")
     for end in (postgres.crash, postgres.stop):
         end()
+        found: list[bytes] = []
         async with anyio.create_task_group() as tasks:
-            found: list[bytes] = []
 
             async def read(found: list[bytes] = found) -> None:
                 found.append((await store.documents.read("harbor/a.md")).data)
@@ -396,7 +402,7 @@ async def test_vaults_share_a_database_and_nothing_else(postgres: PostgresServer
         *("postgresql://u:s3cret@h:no/d", "postgresql://u:s3cret@[/d", "postgresql://u:s3cret@h/d?schema=A"),
         *("postgresql://u:s3cret@h/d?schema=a&schema=b", "postgresql://u:s3cret@h/d?schema=", "postgres://h/d?schema"),
         *("postgresql://u:s3cret@h/d?schema=pg_x", 'postgresql://u:s3cret@h/d?schema=a"b', "postgresql://h/d#x"),
-        *("postgresql://u:s3cret@h/d?sslmode=nonsense", "mysql://u:s3cret@h/d"),
+        *("postgresql://u:s3cret@h/d?sslmode=nonsense", "mysql://u:s3cret@h/d", "postgresql://h/d?password=s3cret"),
     ),
 )
 def test_what_is_no_url_of_a_database_is_refused(url: str, tmp_path: Path) -> None:
@@ -422,11 +428,11 @@ async def test_a_password_is_in_no_error_and_no_log(
             while failure is not None:
                 said.append(f"{failure} {failure!r} {getattr(failure, 'detail', '')}")
                 failure = failure.__cause__ or failure.__context__
-        for url in ("postgresql://me:s3cret@h/d", "postgresql://me@h:1,h2/d?password=s3cret&sslmode=prefer"):
+        for url in ("postgresql://me:s3cret@h/d", "postgresql://me:s3cret@h:1,h2/d?sslmode=prefer"):
             said.append(repr(parse_address(url)))
             assert parse_address(parse_address(url).public).public == parse_address(url).public
         store = opened(postgres.url(password="s3cret"), tmp_path)
-        said.append(store.address)
+        said.append(store.address.shown)
         store.close()
     assert "s3cret" not in " ".join([*said, caplog.text])
 
@@ -502,3 +508,95 @@ async def test_days_of_logs_are_read_as_documents_and_not_written(postgres: Post
     with pytest.raises(ArgosyError):
         await store.documents.remove(info.path)
     store.close()
+
+
+async def test_a_cancelled_caller_ends_its_query_and_leaks_no_connection(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres.url()
+    store = opened(url, tmp_path)
+    mark = f"cancelled {parse_address(url).schema}"
+
+    async def sleep() -> None:
+        async def work(session: Session, _: bool) -> None:
+            await session.script(f"SELECT pg_sleep(60) /* {mark} */")
+
+        await store.database.call("documents.sql", work)
+
+    async def running() -> int:
+        found = await run_sql(
+            parse_address(url),
+            "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1 AND pid <> pg_backend_pid()",
+            f"%/* {mark} */%",
+        )
+        return len(found)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2 * database.CONNECTIONS):  # more than there are connections: some wait for one
+                tasks.start_soon(sleep)
+            while await running() < database.CONNECTIONS:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert await running() == 0
+        async with anyio.create_task_group() as tasks:
+            for number in range(4 * database.CONNECTIONS):
+                tasks.start_soon(store.documents.write, f"harbor/{number}.md", b"x")
+    store.close()
+
+
+async def test_a_redaction_voids_positions_and_leaves_the_day_readable(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    store = opened(postgres.url(), tmp_path)
+    await store.documents.write("harbor/a.md", b"x")
+    for number in range(5):
+        await store.chain.append("harbor", "w", {"n": number, "text": "secret" * 20})
+    position = (await store.chain.read_on("harbor")).position
+    await store.chain.append("harbor", "log", redaction_event("w", 2, "asked for", "operator"))
+    await store.chain.redact("harbor", "w", 2)
+    assert (await store.chain.read_on("harbor", position)).is_anew
+    [path] = [path for path in await store.archive.paths() if path.endswith(".jsonl")]
+    info = await store.documents.info(path)
+    data = await store.archive.read(path)
+    assert info is not None and info.stamp[1] == len(data)
+    assert data.count(b"secret") == 4 * 20
+    assert data.count(b"\n") == 6
+    await store.chain.append("harbor", "w", {"n": 5})
+    assert (await store.chain.verify("harbor")).ok
+    store.close()
+
+
+async def test_a_vault_moves_in_and_out_byte_for_byte(postgres: PostgresServer, tmp_path: Path) -> None:
+    root = tmp_path / "vault"
+    shutil.copytree(TEMPLATE, root)
+    files = open_store(root)
+    [agent, *_] = [name for name in files.files.folders() if files.files.info(f"{name}/model.md")]
+    for number in range(30):
+        await files.chain.append(agent, "w", {"n": number}, key=f"k{number}")
+        await files.items.enqueue(NewItem("q", {"n": number}, conflict_keys=["c"] if number % 3 else []))
+    [leased, *_] = await files.items.claim("q", "worker", 600, 3)
+    held = await files.leases.acquire("job", "me", 600)
+    store = opened(postgres.url(), tmp_path)
+    moved = await move(files.archive, store.archive)
+    await compare(files.archive, store.archive)
+    assert moved.files == len(await store.archive.paths())
+
+    assert await store.leases.current("job") == held
+    assert await store.items.get(leased.id) == leased
+    assert dict(await store.items.counts("q")) == dict(await files.items.counts("q"))
+    assert leased.lease is not None
+    assert (await store.items.complete(leased.id, leased.lease.token, {})).state == "done"
+    assert (await store.chain.append(agent, "w", {"n": 0}, key="k0")).seq == 1
+    assert (await store.chain.append(agent, "w", {"n": 30})).seq == 31
+    assert (await store.chain.verify()).ok
+
+    back = tmp_path / "back"
+    back.mkdir()
+    again = open_store(back)
+    await move(store.archive, again.archive)
+    await compare(store.archive, again.archive)
+    assert (await again.chain.verify()).ok
+    assert (await again.items.get(leased.id)).state == "done"
+    for one in (files, store, again):
+        one.close()

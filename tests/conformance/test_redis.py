@@ -15,6 +15,7 @@ from redis_server import RedisServer
 
 from argosy_core.clock import Clock
 from argosy_core.errors import Conflict, InvalidArgument, Unavailable
+from argosy_core.storage.address import Address
 from argosy_core.storage.opening import open_store
 from argosy_core.storage.redis import connection
 from argosy_core.testing.conformance import STREAMS
@@ -37,7 +38,7 @@ class Opened:
 
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
-        store = open_store(self._root, bell=self._url, leases=self._url, clock=clock)
+        store = open_store(self._root, Address(bell=self._url, leases=self._url), clock=clock)
         try:
             yield store if self._part in WHOLE_STORE else getattr(store, self._part)
         finally:
@@ -108,7 +109,7 @@ async def test_a_redis_that_is_gone_is_said_to_be(
                 await leases.acquire("job", "me", 30)
             assert caught.value.hint
             with pytest.raises(Unavailable):
-                open_store(tmp_path, bell=redis.url())
+                open_store(tmp_path, Address(bell=redis.url()))
         finally:
             monkeypatch.undo()
             redis.start()
@@ -156,7 +157,7 @@ async def test_a_ring_that_nobody_takes_harms_nobody(
 )
 def test_what_is_no_url_of_a_redis_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        open_store(tmp_path, leases=url)
+        open_store(tmp_path, Address(leases=url))
     assert "s3cret" not in str(caught.value)
 
 
@@ -165,6 +166,6 @@ def test_a_missing_driver_says_what_to_install(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(__import__("sys").modules, "redis", None)
     try:
         with pytest.raises(Unavailable, match=r"argosy\[redis\]"):
-            open_store(tmp_path, bell="redis://localhost")
+            open_store(tmp_path, Address(bell="redis://localhost"))
     finally:
         connection.driver.cache_clear()

@@ -38,6 +38,8 @@ def parse_address(url: str) -> Address:
         raise InvalidArgument("not a URL of a PostgreSQL database", hint=_HINT) from None
     if parts.scheme not in SCHEMES or parts.fragment:
         raise InvalidArgument("not a URL of a PostgreSQL database", hint=_HINT)
+    if any(name in _SECRET for name, _ in options):
+        raise InvalidArgument("a password stands before the host, not among the options", hint=_HINT)
     schemas = [value for name, value in options if name == "schema"] or [DEFAULT_SCHEMA]
     if len(schemas) > 1 or not _SCHEMA.fullmatch(schemas[0]) or schemas[0].startswith("pg_"):
         hint = "use lower-case letters, digits and '_', at most 63"
@@ -49,6 +51,5 @@ def parse_address(url: str) -> Address:
 
 def _public(parts: SplitResult, options: list[tuple[str, str]], schema: str) -> str:
     login, at, place = parts.netloc.rpartition("@")
-    kept = [(name, value) for name, value in options if name not in _SECRET]
-    query = urlencode([*kept, ("schema", schema)], quote_via=quote)
+    query = urlencode([*options, ("schema", schema)], quote_via=quote)
     return f"postgresql://{login.partition(':')[0]}{at}{place}{parts.path}?{query}"

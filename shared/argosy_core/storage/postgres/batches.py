@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from argosy_core.errors import ArgosyError, Unavailable
 from argosy_core.storage.gathering import Pending
@@ -20,28 +20,30 @@ class _Ticket(Generic[P]):
 
 
 class Batches(Generic[P]):
-    """Hands pieces that wait to *perform*, *most* at a time, one batch after the other.
+    """Hands pieces that wait to *perform*, *most* at a time, with at most *lanes* batches on their way.
 
     *perform* finishes or fails every piece; what it raises fails those that are left.
     """
 
-    def __init__(self, perform: Callable[[Sequence[P]], Awaitable[None]], most: int) -> None:
+    def __init__(self, perform: Callable[[Sequence[P]], Awaitable[None]], most: int, lanes: int = 1) -> None:
         self._perform = perform
         self._most = most
+        self._lanes = lanes
         self._waiting: list[_Ticket[P]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is on its way."""
-        return self._task is None and not self._waiting
+        return not self._tasks and not self._waiting
 
     async def submit(self, piece: P) -> None:
         """Wait until *piece* is done. A caller that is cancelled takes it back; what is on its way is waited for."""
         ticket = _Ticket(piece, asyncio.get_running_loop().create_future())
         self._waiting.append(ticket)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+        if len(self._tasks) < self._lanes:
+            task = asyncio.get_running_loop().create_task(self._work())
+            self._tasks.add(task)
         try:
             await asyncio.shield(ticket.done)
         except asyncio.CancelledError:
@@ -62,8 +64,8 @@ class Batches(Generic[P]):
                         if not ticket.done.done():
                             ticket.done.set_result(None)
         finally:
-            self._task = None
-            for ticket in self._waiting:  # the loop ends
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            for ticket in self._waiting if not self._tasks else ():  # the loop ends
                 ticket.piece.fail(_unwritten())
                 ticket.done.set_result(None)
 

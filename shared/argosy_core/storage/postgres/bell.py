@@ -13,7 +13,7 @@ from typing import Any
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.ids import Ids
-from argosy_core.storage.listening_bell import ANYTHING, ListeningBell
+from argosy_core.storage.listening_bell import ListeningBell
 from argosy_core.storage.outbox import Outbox, message_of, paths_in
 from argosy_core.storage.postgres.database import Database, Session
 
@@ -81,7 +81,11 @@ class PostgresBell(ListeningBell):
     async def _listen_on(self, connection: Any, stop: asyncio.Event) -> None:
         """Listen until *stop* or until the connection is lost."""
         lost = asyncio.Event()
-        connection.add_termination_listener(lambda _: lost.set())
+
+        def hear_of_end(_connection: Any) -> None:
+            lost.set()
+
+        connection.add_termination_listener(hear_of_end)
         waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(lost.wait())]
         try:
             await connection.add_listener(self._channel, self._hear)
@@ -114,7 +118,7 @@ def payloads_of(sender: str, paths: Collection[str]) -> Iterator[str]:
 
 
 def _folded(paths: Collection[str]) -> Collection[str]:
-    while sum(map(_size_of_path, paths)) > 4 * MAX_PAYLOAD_BYTES and set(paths) != ANYTHING:
+    while sum(map(_size_of_path, paths)) > 4 * MAX_PAYLOAD_BYTES and any(paths):
         paths = {path.rpartition("/")[0] for path in paths}
     return paths
 

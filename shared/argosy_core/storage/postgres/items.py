@@ -4,13 +4,12 @@ by a transaction under the queue's lock. The rules are those of `item_rules`, an
 from __future__ import annotations
 
 import json
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from argosy_core.canonical import canonical_json
 from argosy_core.clock import Clock
 from argosy_core.errors import InvalidArgument, NotFound
 from argosy_core.ids import Ids
@@ -36,10 +35,10 @@ from argosy_core.storage.postgres.item_batches import (
     Claim,
     Completion,
     Enqueue,
-    claim_batch,
     complete_batch,
     enqueue_batch,
 )
+from argosy_core.storage.postgres.item_claims import LANES, MOST_TOGETHER, Claims
 from argosy_core.storage.postgres.item_rows import QueueRows, item_of, listed
 
 T = TypeVar("T")
@@ -47,11 +46,7 @@ Step = Callable[[QueueRows, Row, Item], Awaitable[T]]
 _Found = list[Item]  # in the class, `list` is its method
 MAX_DRAIN = 1000
 MAX_ID_CHARS = 120
-MOST_TOGETHER = 200
 SETTLED_KEPT = 10_000
-CLAIMS_KEPT = 2_000  # claimed items that are remembered, so that completing one need not read it
-SHAPES_KEPT = 1_000
-NO_NEEDS = "{}"
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -63,12 +58,9 @@ class PostgresItems:
         self._clock = clock
         self._ids = ids
         self._settled: deque[Item] = deque(maxlen=SETTLED_KEPT)
-        # These are touched on the database's loop only.
-        self._claims: OrderedDict[str, Item] = OrderedDict()
-        self._shapes: dict[str, set[str]] = {}  # what items of a queue need, as far as it was seen
-        self._queues: dict[str, Batches[Claim]] = {}
-        self._enqueues = Batches[Enqueue](partial(enqueue_batch, database), MOST_TOGETHER)
-        self._completions = Batches[Completion](partial(complete_batch, database), MOST_TOGETHER)
+        self._claims = Claims(database, clock, self._settled)
+        self._enqueues = Batches[Enqueue](partial(enqueue_batch, database), MOST_TOGETHER, LANES)
+        self._completions = Batches[Completion](partial(complete_batch, database), MOST_TOGETHER, LANES)
 
     # Work
 
@@ -105,72 +97,7 @@ class PostgresItems:
     ) -> Sequence[Item]:
         check_claim(queue, worker, lease_seconds, count)
         piece = Claim(queue, worker, lease_seconds, [self._ids.random(16).hex() for _ in range(count)])
-        return await self._database.background.call(lambda: self._claim(piece, profile))
-
-    async def _claim(self, piece: Claim, profile: Mapping[str, Any] | None) -> Sequence[Item]:
-        known = self._shapes.get(piece.queue, {NO_NEEDS})
-        fitting = [needs for needs in known if rules.fits(json.loads(needs), profile)]
-        found: Sequence[Item] | None = None
-        if len(fitting) == 1:
-            piece.needs = fitting[0]
-            found = await self._claim_together(piece)
-        if found is None:
-            found = await self._claim_alone(piece, profile)
-        for item in found:
-            self._claims[item.id] = item
-        while len(self._claims) > CLAIMS_KEPT:
-            self._claims.popitem(last=False)
-        return found
-
-    async def _claim_together(self, piece: Claim) -> Sequence[Item] | None:
-        """The next items, when nothing else is to be done first; None when something is."""
-        queue = piece.queue
-        batches = self._queues.setdefault(queue, Batches(partial(self._claim_batch, queue), MOST_TOGETHER))
-        try:
-            await batches.submit(piece)
-        finally:
-            if batches.is_idle and self._queues.get(queue) is batches:
-                del self._queues[queue]
-        return piece.result()
-
-    async def _claim_batch(self, queue: str, pieces: Sequence[Claim]) -> None:
-        known = self._shapes.get(queue, {NO_NEEDS})
-        await claim_batch(self._database, self._clock, known, pieces)
-
-    async def _claim_alone(self, piece: Claim, profile: Mapping[str, Any] | None) -> Sequence[Item]:
-        made: _Found = []  # what an earlier try took, whose answer was lost
-
-        async def claim(session: Session, again: bool) -> Sequence[Item]:
-            if again and made and (done := await _still(session, made)):
-                return done
-            made.clear()
-            return await self._claim_in_turn(session, piece, profile, made)
-
-        return await self._database.run(FILE, claim)
-
-    async def _claim_in_turn(
-        self, session: Session, piece: Claim, profile: Mapping[str, Any] | None, made: _Found
-    ) -> Sequence[Item]:
-        def fits(needs: Mapping[str, Any]) -> bool:
-            shapes.add(canonical_json(needs).decode())
-            return rules.fits(needs, profile)
-
-        shapes = {NO_NEEDS}
-        now = self._clock.now()
-        async with session.transaction():
-            rows = QueueRows(session, piece.queue, now)
-            await rows.lock()
-            settled = await rows.settle()
-            chosen = await rows.choose(len(piece.tokens), fits)
-            for row, token in zip(chosen, piece.tokens, strict=False):
-                made.append(rules.claimed(item_of(row), piece.worker, token, now, piece.lease_seconds))
-                await rows.put(made[-1], before=row)
-        self._settled += settled
-        known = self._shapes.setdefault(piece.queue, {NO_NEEDS})
-        if len(known) > SHAPES_KEPT:
-            known.clear()
-        known |= shapes
-        return list(made)
+        return await self._database.background.call(lambda: self._claims.claim(piece, profile))
 
     async def renew(self, item: str, token: str, lease_seconds: float) -> Item:
         check_lease_seconds(lease_seconds)
@@ -185,7 +112,7 @@ class PostgresItems:
         return await self._database.background.call(lambda: self._complete(item, token, result))
 
     async def _complete(self, id: str, token: str, result: Mapping[str, Any]) -> Item:
-        claim = self._claims.pop(id, None)
+        claim = self._claims.forget(id)
         if claim is not None and claim.lease and claim.lease.token == token and not claim.conflict_keys:
             piece = Completion(claim, rules.completed(claim, result, self._clock.now()))
             await self._completions.submit(piece)
@@ -247,7 +174,7 @@ class PostgresItems:
 
     async def _change_on_loop(self, id: str, change: Callable[[Item], Item], *, settled: bool = False) -> Item:
         _check_id(id)
-        self._claims.pop(id, None)
+        self._claims.forget(id)
         made: _Found = []
 
         async def step(rows: QueueRows, row: Row, found: Item) -> Item:
@@ -381,13 +308,6 @@ class _Others:
 
 async def _as_it_is(rows: QueueRows, row: Row, found: Item) -> Item:
     return found
-
-
-async def _still(session: Session, made: Sequence[Item]) -> Sequence[Item]:
-    """Those of *made* that are stored."""
-    places = {"ids": [item.id for item in made], "queues": [item.queue for item in made]}
-    rows = {row["id"]: row for row in await session.rows("known", **places)}
-    return [item for item in made if item.id in rows and item_of(rows[item.id]) == item]
 
 
 async def _queues(session: Session) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from anyio import to_thread
 
@@ -78,7 +78,7 @@ class RedisLeases:
     async def _run(self, script: str, key: str, *arguments: Any) -> Sequence[Any]:
         def run(client: Any) -> Sequence[Any]:
             answer: Any = client.register_script(_script(script))(keys=[key], args=arguments)
-            return answer if isinstance(answer, list) else [answer]
+            return cast("Sequence[Any]", answer)
 
         return await to_thread.run_sync(self._connection.run, run)
 
