@@ -130,8 +130,10 @@ class PostgresChain:
     def stored_days(self, stream: str) -> Iterator[tuple[str, bytes]]:
         """The stream as day files, each when it is asked for."""
         for row in self._database.wait(FILE, lambda session, _: session.rows("days", stream=stream)):
-            day: str = row["day"]
-            yield day_path(stream, day), self._database.wait(FILE, lambda session, _: day_bytes(session, stream, day))
+            yield day_path(stream, row["day"]), self._day_bytes(stream, row["day"])
+
+    def _day_bytes(self, stream: str, day: str) -> bytes:
+        return self._database.wait(FILE, lambda session, _: day_bytes(session, stream, day))
 
     # Redaction
 
