@@ -12,6 +12,7 @@ from typing import Any
 from argosy_core.clock import rfc3339
 from argosy_core.errors import InvalidArgument
 from argosy_core.serving.results import decode_cursor, encode_cursor
+from argosy_core.storage.chain_days import day_path
 from argosy_core.storage.chain_lines import parse_line
 from argosy_log.event_facts import HOUR_US, microseconds, run_key
 from argosy_log.event_sql import statement
@@ -148,9 +149,10 @@ def run_family(db: sqlite3.Connection, scope: Scope, run: str) -> Found:
     return Found(tuple(found[key] for key in sorted(found)), None, tuple(notes))
 
 
-def lines_of_day(db: sqlite3.Connection, paths: Iterable[tuple[str, str]]) -> int:
-    """How many lines the day files (stream, path) have."""
-    return sum(db.execute(statement("lines_of_day"), {"stream": s, "path": p}).fetchone()[0] for s, p in paths)
+def lines_of_day(db: sqlite3.Connection, streams: Iterable[str], day: date) -> int:
+    """How many lines the files of *day* have in *streams*."""
+    paths = ({"stream": stream, "path": day_path(stream, day)} for stream in streams)
+    return sum(db.execute(statement("lines_of_day"), path).fetchone()[0] for path in paths)
 
 
 def lines_between(
@@ -213,12 +215,6 @@ def _shown(place: int) -> str:
 
 def _moment(since_1970_us: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=since_1970_us)
-
-
-def day_paths(streams: Iterable[str], day: date) -> list[tuple[str, str]]:
-    """The (stream, day file) of *day* in each of *streams*."""
-    name = day.isoformat()
-    return [(stream, f"{stream}/log/{name[:7]}/{name}.jsonl") for stream in streams]
 
 
 def writers_of(db: sqlite3.Connection, stream: str) -> dict[str, tuple[int, str]]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from argosy_core.errors import Corrupted, Unavailable
 from argosy_log.event_index import EventIndex
-from argosy_log.event_pages import day_paths, is_own_cursor, lines_of_day, newest_page, run_family
+from argosy_log.event_pages import is_own_cursor, lines_of_day, newest_page, run_family
 from argosy_log.event_sql import statement
 from argosy_log.events import Scope
 from argosy_log.query import Query
@@ -50,7 +50,7 @@ class IndexedEvents:
         return _noted(await self._behind.run_tree(scope, run), BUILDING)
 
     async def count(self, streams: Sequence[str], day: date) -> int:
-        found, is_complete = await self._ask(streams, lambda db: lines_of_day(db, day_paths(streams, day)))
+        found, is_complete = await self._ask(streams, lambda db: lines_of_day(db, streams, day))
         return found if found is not None and is_complete else await self._behind.count(streams, day)
 
     async def _ask(self, streams: Sequence[str], work: Callable[[sqlite3.Connection], T]) -> tuple[T | None, bool]:
