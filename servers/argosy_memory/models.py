@@ -14,6 +14,7 @@ from argosy_memory.shelves import page_of, scope_of, uri_of
 NoteType = Literal["user", "feedback", "project", "decision", "reference"]
 Confidence = Literal["high", "medium", "low"]
 Scope = Literal["notes", "wiki", "raw", "all"]
+MAX_BODY_CHARS = 400_000  # what fits a result in any script
 SearchMode = Literal["hybrid", "keyword", "semantic"]
 RecallMode = Literal["contextual", "temporal", "sequential", "semantic"]
 
@@ -176,18 +177,20 @@ class Recall(Result):
         return (self.text or "Nothing is known about this.") + remark
 
 
-def note_fields(note: NoteView, content: Content) -> dict[str, Any]:
-    """The fields of a `Note`."""
+def note_fields(note: NoteView, content: Content, offset: int = 0, most: int = MAX_BODY_CHARS) -> dict[str, Any]:
+    """The fields of a `Note`; of its body *most* characters from *offset*."""
     scope = scope_of(note.path)
     name = note.name if scope == "notes" else page_of(note.path)
+    end = offset + most
     return {
         "name": name,
         "title": note.title,
         "type": note.type,
-        "body": note.body,
+        "body": note.body[offset:end],
         "path": note.path,
         "version": content.version,
         "uri": uri_of(scope, name),
         "frontmatter": note.fields,
         "degraded": note.degraded,
+        "next_offset": end if end < len(note.body) else None,
     }

@@ -66,15 +66,11 @@ class Notebook:
     async def read(self, agent: str, name: str, version: str | None = None, offset: int = 0) -> Note:
         """The note *name*, or an earlier *version* of it; of a long body the part from *offset*. Raises NotFound."""
         found = await self._found(agent, name, version)
-        fields = note_fields(*found)
-        body = fields["body"]
-        if offset > len(body):
-            raise InvalidArgument(f"the body has {len(body)} characters", hint="use next_offset")
-        end = offset + MAX_SHOWN_CHARS
-        fields["body"] = body[offset:end]
-        return Note(
-            **fields, believed=await self._believed(agent, found[0]), next_offset=end if end < len(body) else None
-        )
+        length = len(found[0].body)
+        if offset > length:
+            raise InvalidArgument(f"the body has {length} characters", hint="use next_offset")
+        fields = note_fields(*found, offset, MAX_SHOWN_CHARS)
+        return Note(**fields, believed=await self._believed(agent, found[0]))
 
     async def _found(self, agent: str, name: str, version: str | None) -> tuple[NoteView, Content]:
         path = path_of(agent, name)

@@ -16,6 +16,7 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView
+from argosy_memory.models import MAX_BODY_CHARS
 from argosy_memory.note_files import NoteFiles, text_of
 from argosy_memory.notes import MAX_BODY_BYTES, check_list, check_utf8, describe, described_anew, with_body
 from argosy_memory.paths import new_path, path_of
@@ -144,7 +145,8 @@ class Wiki:
         return {
             "page": name,
             "title": note.title,
-            "body": note.body,
+            "body": note.body[:MAX_BODY_CHARS],
+            "next_offset": MAX_BODY_CHARS if len(note.body) > MAX_BODY_CHARS else None,
             "path": note.path,
             "version": content.version,
             "uri": uri_of("wiki", name),

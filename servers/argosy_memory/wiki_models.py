@@ -34,6 +34,7 @@ class WikiPage(Result):
     backlinks: list[PageLink] = Field(default_factory=list[PageLink])
     unresolved: list[str] = Field(default_factory=list[str], description="Links to nothing")
     degraded: str | None = None
+    next_offset: int | None = Field(default=None, description="memory_read shows the rest of a long body from there")
     duplicate: bool = False
 
     def render(self) -> str:

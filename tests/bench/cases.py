@@ -56,7 +56,7 @@ async def _writing(folder: Path, sizes: tuple[int, int], count: int) -> list[Row
         small = await stack.enter_async_context(Client(serve("memory", vault=few), cache=None))
         large = await stack.enter_async_context(Client(serve("memory", vault=many), cache=None))
         for client in (small, large):
-            await ok(client, "memory_search", {"query": "warm"})
+            await warm(client)
 
         def write(client: Client) -> Callable[[int], Any]:
             async def step(index: int) -> None:
@@ -81,6 +81,12 @@ async def _writing(folder: Path, sizes: tuple[int, int], count: int) -> list[Row
     ]  # fmt: skip
 
 
+async def warm(client: Client) -> None:
+    """Wait until the index is whole; searches answer before."""
+    while (await ok(client, "memory_search", {"query": "warm"}))["note"]:
+        await anyio.sleep(0.05)
+
+
 def searching(folder: Path, quick: bool) -> list[Row]:
     """P2: searching over stdio."""
     rows: list[Row] = []
@@ -98,7 +104,7 @@ async def _searching(folder: Path, size: int, extra: float, count: int) -> list[
             Client(serve("memory", vault=vault), cache=None, read_timeout_seconds=300)
         )
         began = time.perf_counter()
-        await ok(memory, "memory_search", {"query": "warm"})
+        await warm(memory)
         print(f"  index of {size} notes built in {time.perf_counter() - began:.1f} s", file=sys.stderr)
 
         async def call_echo(index: int) -> None:

@@ -36,6 +36,7 @@ from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, Permissio
 from argosy_core.serving.announce import Announcer, LegacySubscriptions
 from argosy_core.serving.completion import Completions
 from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.documents import DocumentServer
 from argosy_core.serving.icons import icon_of
 from argosy_core.serving.identity import TokenVerifier, WhoCalls, identify
 from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
@@ -63,7 +64,7 @@ class Domain(Protocol):
         ...
 
 
-class ArgosyServer(MCPServer[None]):
+class ArgosyServer(DocumentServer):
     """One server of the fleet.
 
     *background* is called after the last client has left. *changes_tools* says whether a change of the vault's file at

@@ -1,0 +1,192 @@
+"""What people, other programs and other processes leave in a memory: nothing of it stops the server or is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio import to_thread
+from fleet_fixtures import NOTE, config_for, make_vault, text_of
+from mcp import Client
+
+from argosy_core.errors import Conflict
+from argosy_core.serving.config import open_store
+from argosy_core.storage.logged import Telling, write_logged
+from argosy_host.compose import load_server
+
+pytestmark = pytest.mark.anyio
+BELL = {"type": "decision", "title": "Bell rope", "body": "The bell rope is renewed every spring."}
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    return make_vault(tmp_path / "vault")
+
+
+@asynccontextmanager
+async def memory(vault: Path, **fields: Any) -> AsyncGenerator[Client]:
+    config = config_for(vault, **{"profile": "full", **fields})
+    try:
+        async with Client(load_server("memory", config), mode="2026-07-28", cache=None) as client:
+            yield client
+    finally:
+        await to_thread.run_sync(config.store.close)
+
+
+async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, text_of(result)
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+async def found(client: Client, query: str) -> list[str]:
+    return [hit["name"] for hit in (await call(client, "memory_search", query=query))["hits"]]
+
+
+async def test_a_note_of_five_megabytes_is_found_recalled_and_read_in_parts(vault: Path) -> None:
+    body = "".join(f"Line {number} of the endless log.\n" for number in range(170_000)) + "The kittiwake at the end.\n"
+    head = "The kittiwake at the start.\n"
+    (vault / "ada/memory/reference_log.md").write_text(
+        NOTE.format(title="Endless log", type="reference", body=head + body), encoding="utf-8"
+    )
+    assert (vault / "ada/memory/reference_log.md").stat().st_size > 5_000_000
+    async with memory(vault) as client:
+        names = await found(client, "kittiwake")
+        recall = await call(client, "memory_recall", task="kittiwake", token_budget=300)
+        first = await call(client, "memory_read", name="reference_log")
+        second = await call(client, "memory_read", name="reference_log", offset=first["next_offset"])
+        beyond = await client.call_tool("memory_read", {"name": "reference_log", "offset": 10**8})
+        await call(client, "memory_archive", name="reference_log", why="too long")
+
+    assert names == ["reference_log"] and recall["used_tokens"] <= 300 and "kittiwake" in recall["text"]
+    whole = NOTE.format(title="Endless log", type="reference", body=head + body)
+    assert first["body"] + second["body"] in whole and len(second["body"]) == len(first["body"]) == first["next_offset"]
+    assert beyond.is_error and text_of(beyond).startswith("invalid_argument:")
+
+
+async def test_ten_thousand_tags_and_links_are_bounded(vault: Path) -> None:
+    tags = ", ".join(f"tag{number}" for number in range(10_000))
+    text = NOTE.format(title="Tagged", type="user", body="".join(f"[[none{n}]] " for n in range(10_000)))
+    (vault / "ada/memory/user_tagged.md").write_text(text.replace("tags: []", f"tags: [{tags}]"), encoding="utf-8")
+    (vault / "ada/memory/user_block.md").write_text(
+        NOTE.format(title="Block", type="user", body="A puffin.").replace(
+            "tags: []", "tags:\n" + "".join(f"- t{number}\n" for number in range(4_000))
+        ),
+        encoding="utf-8",
+    )
+    async with memory(vault) as client:
+        assert "user_block" in await found(client, "puffin")
+        await call(client, "memory_list", tags=["t3999"])
+        lint = await call(client, "memory_lint", limit=500)
+        await call(client, "memory_read", name="user_tagged")
+        refused = await client.call_tool("memory_write", {**BELL, "tags": [f"t{n}" for n in range(10_000)]})
+
+    assert lint["counts"]["dangling_link"] <= 500 and refused.is_error
+
+
+async def test_files_that_are_no_notes_stop_nothing_and_are_left_alone(vault: Path) -> None:
+    folder = vault / "ada/memory"
+    (folder / "user_image.md").write_bytes(bytes(range(256)) * 400)
+    (folder / "user_folder.md").mkdir()
+    os.mkfifo(folder / "user_pipe.md")
+    (folder / "user_link.md").symlink_to("/etc/passwd")
+    (folder / "user_open.md").write_text("---\nname: never closed\ntype: user\n\nA guillemot.\n", encoding="utf-8")
+    (folder / "user_deep.md").write_text("---\nname: " + "[" * 5_000 + "\n---\n\nA razorbill.\n", encoding="utf-8")
+    (folder / "user_bomb.md").write_text(
+        "---\na: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n---\n\nA fulmar.\n", encoding="utf-8"
+    )
+    (folder / "Großer Name mit Leerzeichen.md").write_text("Ein Papageitaucher.\n", encoding="utf-8")
+    before = {path: path.read_bytes() for path in folder.glob("*.md") if path.is_file() and not path.is_symlink()}
+    async with memory(vault) as client:
+        for bird, name in {
+            "guillemot": "user_open", "razorbill": "user_deep", "fulmar": "user_bomb",
+            "Papageitaucher": "Großer Name mit Leerzeichen",
+        }.items():  # fmt: skip
+            assert await found(client, bird) == [name]
+        for name in ("user_folder", "user_pipe", "user_link"):
+            assert (await client.call_tool("memory_read", {"name": name})).is_error
+        lint = await call(client, "memory_lint", limit=500)
+        await call(client, "memory_write", **BELL)
+
+    assert "root:" not in str(lint)
+    assert {name for item in lint["items"] if item["kind"] == "degraded" for name in item["names"]} >= {"user_deep"}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '"',
+        "*",
+        "AND OR NOT",
+        "a" * 100_000,
+        "(" * 500,
+        "title:x",
+        "NEAR(a b)",
+        "\ud800",
+        "'; DROP TABLE",
+        "^a",
+        "{a}: b",
+        "🦭",
+    ],
+)
+async def test_no_question_is_an_error(vault: Path, query: str) -> None:
+    async with memory(vault) as client:
+        result = await client.call_tool("memory_search", {"query": query, "scope": "all", "explain": True})
+
+    assert not result.is_error or text_of(result).startswith("invalid_argument:")
+
+
+async def test_names_that_differ_in_case_alone_are_one_note_for_the_tools(vault: Path) -> None:
+    async with memory(vault) as client:
+        one = await call(client, "memory_write", **BELL)
+        other = await client.call_tool("memory_write", {**BELL, "title": "BELL ROPE", "body": "Other."})
+
+    assert not other.is_error and other.structured_content is not None
+    assert other.structured_content["name"] == f"{one['name']}_2"
+    names = [path.name.casefold() for path in (vault / "ada/memory").glob("*.md")]
+    assert len(names) == len(set(names))
+
+
+async def test_writers_of_two_processes_who_make_the_same_note_leave_one(vault: Path) -> None:
+    async with memory(vault) as here, memory(vault) as there:
+        results: list[Any] = []
+
+        async def write(client: Client, body: str) -> None:
+            results.append(await client.call_tool("memory_write", {**BELL, "body": body}))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(6):
+                tasks.start_soon(write, (here, there)[number % 2], f"Body {number}.")
+
+    made = [result for result in results if not result.is_error]
+    assert len(made) == 1
+    assert all(text_of(result).startswith("already_exists:") for result in results if result.is_error)
+    assert len(list((vault / "ada/memory").glob("decision_bell_rope*.md"))) == 1
+
+
+# A document and its event
+
+
+async def test_a_document_and_its_event_are_written_together_or_the_document_stays(vault: Path) -> None:
+    store = open_store(vault)
+    try:
+        telling = Telling("ada", "memory", lambda content: {"kind": "x", "version": content.version}, key="k")
+        content = await write_logged(store, "ada/memory/user_x.md", b"one", telling, expect="")
+        entry = await store.chain.find("ada", "memory", "k")
+        assert entry is not None and entry.event["version"] == content.version
+        with pytest.raises(Conflict):  # the key is taken by another event
+            await write_logged(store, "ada/memory/user_x.md", b"two", telling)
+        assert (await store.documents.read("ada/memory/user_x.md")).data == b"two"
+        with pytest.raises(Conflict):
+            await write_logged(store, "ada/memory/user_x.md", b"three", telling, expect=content.version)
+        assert (await store.documents.read("ada/memory/user_x.md")).data == b"two"
+        assert [head.seq for head in await store.chain.heads("ada") if head.writer == "memory"] == [1]
+    finally:
+        await to_thread.run_sync(store.close)
