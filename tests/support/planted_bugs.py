@@ -322,7 +322,7 @@ def a_generation_begins_anew(set: Set) -> None:
 @bug
 def a_lease_forgets_its_generation(set: Set) -> None:
     async def release(leases: Any, lease: Any) -> None:
-        leases._vault.remove(document_leases._path(lease.name))
+        leases._vault.remove(document_leases.lease_path(lease.name))
 
     set(document_leases.DocumentLeases, "release", release)
 
