@@ -23,7 +23,11 @@ from argosy_core.testing.faults import ALL_CALLS, FaultyFileSystem
 from argosy_core.testing.power import FolderImage, PowerFileSystem, disk_with
 from argosy_core.vault import Vault
 
-ERRORS = [errno.EIO, errno.ENOSPC, errno.EINTR, errno.EDQUOT, errno.EROFS]
+ERRORS = [
+    errno.EIO,
+    errno.ENOSPC,
+    *(pytest.param(error, marks=pytest.mark.soak) for error in (errno.EINTR, errno.EDQUOT, errno.EROFS)),
+]
 NOTE = "harbor/memory/note.md"
 OLD, NEW = b"old", b"new" * 2000
 LOG = "harbor/log/2026-11/2026-11-20.jsonl"

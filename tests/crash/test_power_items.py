@@ -161,7 +161,7 @@ def check_opened_again(root: Path, crash: Crash, *, is_kept: bool) -> None:
 def test_every_crash_leaves_each_item_once_where_it_was_acknowledged(program: Program, limit: int, root: Path) -> None:
     found = crashes_of(root / "live", program, limit)
     assert len(found) > 60
-    step = 1 if limit > 1 else 1 + len(found) // 100
+    step = 1 if limit > 1 else 1 + len(found) // 50
     for number, crash in enumerate(found[::step]):
         check_opened_again(root / f"{number}", crash, is_kept=number % 2 == 0)
 
@@ -220,7 +220,7 @@ def test_a_move_that_a_dead_worker_began_is_durable_before_another_builds_on_it(
         live = root / f"live{steps}"
         live.mkdir()
         found = cut_items(live, run, limit)
-        for number, crash in enumerate(found if limit > 1 else found[steps % 4 :: 4]):
+        for number, crash in enumerate(found if limit > 1 else found[steps % 8 :: 8]):
             if len(crash.acknowledged) > (what == "complete"):
                 check_opened_again(root / f"{steps}.{number}", crash, is_kept=number % 2 == 0)
         if not is_dead:

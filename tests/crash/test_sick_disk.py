@@ -141,8 +141,8 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[3]))
 @pytest.mark.parametrize(
     "state",
     [
-        *(pytest.param(state, marks=pytest.mark.soak) for state in ("full", "read-only")),
-        *("used, then full", "used, then read-only"),
+        *(pytest.param(state, marks=pytest.mark.soak) for state in ("full", "read-only", "used, then full")),
+        "used, then read-only",
     ],
 )
 def test_a_real_disk_that_is_full_or_read_only_is_named(state: str, tmp_path: Path) -> None:

@@ -42,10 +42,11 @@ def test_every_acknowledgement_of_the_servers_comes_after_its_syncs(tmp_path: Pa
     assert sum(count for path, count in laws.synced.items() if path.endswith(".jsonl")) >= ROUNDS
 
 
+@pytest.mark.soak
 @traced
 @pytest.mark.parametrize(
     "bug",
-    [pytest.param(bug, marks=[] if number == 0 else pytest.mark.soak) for number, bug in enumerate(BROKEN_BY)],
+    BROKEN_BY,
 )
 def test_a_writer_with_a_bug_is_caught_by_its_calls(bug: str, tmp_path: Path) -> None:
     laws = traced_laws(tmp_path, bug)

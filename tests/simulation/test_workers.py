@@ -26,11 +26,11 @@ def root(tmp_path: Path) -> Generator[Path]:
 
 @pytest.mark.parametrize("store", ["files", "sqlite"])
 def test_no_seed_loses_or_doubles_an_item(store: str, root: Path) -> None:
-    runs = [check_seed(root, seed, store=store)[0] for seed in seeds(20)]
+    runs = [check_seed(root, seed, count=7, store=store)[0] for seed in seeds(20)]
     if SEED is None:  # the runs are of some use
-        assert sum(run.deaths for run in runs) > 10
+        assert sum(run.deaths for run in runs) > 3
         assert sum(run.cuts for run in runs) >= 20
-        assert sum(run.late for run in runs) > 10
+        assert sum(run.late for run in runs) > 3
 
 
 @pytest.mark.soak
