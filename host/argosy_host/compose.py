@@ -28,7 +28,7 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.identity import RUN_META
 from argosy_core.serving.server import ArgosyServer
 from argosy_host.catalog import Catalog, ToolInfo
-from argosy_host.collector import ease, settle
+from argosy_host.collector import settle
 from argosy_host.results import CallOutcome, outcome_of
 
 START_SECONDS = 20.0  # how long a server outside this process may take to answer first
@@ -134,11 +134,9 @@ async def _composed(
             pending.append(ready)
             wanted = _Wanted(server, config, token, loaded.get(server.name))
             tasks.start_soon(_hold, fleet, wanted, ready, stop)
-        try:
-            for ready in pending:
-                await ready.wait()
-        finally:
-            settle()
+        for ready in pending:
+            await ready.wait()
+        settle()
         fleet.catalog.order([server.name for server in servers])
         try:
             yield fleet
@@ -184,10 +182,7 @@ async def _connect(wanted: _Wanted, errors: Any) -> AsyncGenerator[tuple[Client,
     """A client, and the server itself where that is one of this process."""
     server, config = wanted.server, wanted.config
     if server.transport == "in_process":
-        local = wanted.loaded
-        if local is None:
-            ease()
-            local = load_server(server.entry_point or server.name, config)
+        local = wanted.loaded or load_server(server.entry_point or server.name, config)
         async with Client(local, mode="2026-07-28", cache=None) as client:
             yield client, local
         return
@@ -209,6 +204,8 @@ def _parameters(server: FleetServer, config: ServerConfig) -> StdioServerParamet
     if not server.command:  # one of ours in a process of its own
         if config.host_key is not None:
             env[HOST_KEY_VARIABLE] = base64.b64encode(config.host_key).decode()
+        # Where a URL holds no password, a database's client finds it here, or in a file of the user's.
+        env |= {name: os.environ[name] for name in ("PGPASSWORD", "PGPASSFILE") if name in os.environ}
         agent = ["--agent", config.agent] if config.agent else []
         env |= config.store.address.as_environment()
         vault = str(config.store.root)

@@ -133,7 +133,7 @@ class Gateway:
         part = next((part for part in self._parts if part.completions.knows(place)), None)
         if part is None:
             return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
-        return CompleteResult(completion=await part.complete(params.ref, params.argument, params.context))
+        return await part.complete(_clean(ctx), params)
 
     async def _list_resources(self, ctx: _Request, params: PaginatedRequestParams | None) -> ListResourcesResult:
         page, following = _page([r for part in self._parts for r in await part.list_resources()], params)

@@ -5,7 +5,6 @@ The file never shows a heading that answers it: a reader less careful than this 
 
 from __future__ import annotations
 
-import json
 import shlex
 
 from argosy_desk.kinds import JUDGED, Kind
@@ -38,8 +37,7 @@ def in_file(question: str, kind: Kind, options: tuple[str, ...]) -> str:
 
 
 def _command(question: str, kind: Kind, options: tuple[str, ...]) -> str:
-    arguments = json.dumps({"question": question, "choice": _example(kind, options)}, ensure_ascii=False)
-    return f"mcp-host call desk_answer {shlex.quote(arguments)} --role operator"
+    return f"mcp-host decide {question} {shlex.quote(_example(kind, options))}"
 
 
 def _example(kind: Kind, options: tuple[str, ...]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 from mcp.server.mcpserver import Context
 
 from argosy_core.serving.config import ServerConfig
-from argosy_core.serving.results import DoctorFinding
-from argosy_core.serving.server import ArgosyServer
+from argosy_core.serving.results import MAX_LIMIT, DoctorFinding
+from argosy_core.serving.server import ArgosyServer, need_agent
+from argosy_core.types import Caller
 from argosy_journal.conversations import Conversations
 from argosy_journal.journal import Journal, last_days
 from argosy_journal.tools import build_tools
@@ -65,6 +66,15 @@ def create(config: ServerConfig) -> ArgosyServer:
             "Write a brief of at most eight lines: what is open, what is due, what to do first."
         )
 
+    async def days(caller: Caller) -> list[str]:
+        return [day.day for day in (await journal.days(need_agent(caller), MAX_LIMIT, None)).items]
+
+    async def own(caller: Caller) -> list[str]:
+        found = await conversations.list_conversations(need_agent(caller), caller, MAX_LIMIT, None)
+        return [item.conversation for item in found.items]
+
+    server.completions.add_names(days, ("journal://{day}", "day"))
+    server.completions.add_names(own, ("conversation://{id}", "id"))
     return server
 
 

@@ -9,7 +9,7 @@ from argosy_core.errors import Corrupted
 from argosy_core.policy.grants import Grant
 from argosy_core.policy.judges_model import Budget
 from argosy_core.policy.mandates_model import PERIODS, Mandate
-from argosy_core.policy.model_md import CostGuardrails, ModelFile
+from argosy_core.policy.model_md import Action, CostGuardrails, ModelFile
 from argosy_core.policy.money import nano_usd
 from argosy_core.policy.policy_md import Caps
 from argosy_judge.ledger import Cap, Period
@@ -47,13 +47,13 @@ def model_caps(agent: str, file: ModelFile) -> Iterator[Cap]:
     if not rails.enabled:
         return
     source = f"{agent}/model.md"
-    for period, cap, action in (
+    stated: tuple[tuple[Period, float | None, Action], ...] = (
         ("day", rails.daily_cap_usd, rails.daily_cap_action),
         ("month", rails.monthly_cap_usd, rails.monthly_cap_action),
-    ):
+    )
+    for period, cap, action in stated:
         if cap is not None:
-            yield Cap("actor", "day" if period == "day" else "month", nano_usd(cap), source,
-                tuple(rails.warning_thresholds), action)  # fmt: skip
+            yield Cap("actor", period, nano_usd(cap), source, tuple(rails.warning_thresholds), action)
 
 
 def grant_caps(grant: Grant, name: str | None, run: str | None) -> Iterator[Cap]:

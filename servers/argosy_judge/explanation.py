@@ -11,6 +11,7 @@ from argosy_core.policy.grants import UNLIMITED
 from argosy_core.policy.money import show_usd
 from argosy_core.policy.tools_md import PathRule
 from argosy_core.types import ActionClass
+from argosy_core.yamltext import is_list, is_map
 from argosy_judge.cases import Case, Situation
 from argosy_judge.ensemble import Decision
 from argosy_judge.models import Explanation, PolicyField
@@ -109,5 +110,5 @@ def _of_grant(situation: Situation) -> Iterator[PolicyField]:
         yield PolicyField(field="grant", value=f"does not count: {situation.grant_fault}", source=source)
         return
     for field, value in grant_as_json(situation.grant).items():
-        shown = value if isinstance(value, list) else json.dumps(value) if isinstance(value, dict) else str(value)
+        shown = value if is_list(value) else json.dumps(value) if is_map(value) else str(value)
         yield PolicyField(field=f"grant.{field}", value=shown, source=source)

@@ -12,6 +12,7 @@ from argosy_core.errors import ArgosyError
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.storage.base import Chain, Files
 from argosy_core.types import ActionClass
+from argosy_core.yamltext import is_map
 from argosy_judge.standing import JUDGES, POLICY, TOOLS, Standing
 
 DAYS = 30
@@ -42,8 +43,7 @@ def _rates(agent: str, judgments: list[Mapping[str, Any]]) -> Iterator[DoctorFin
     """Classes in which nearly all is allowed, or much is not: the policy does not fit what the agent does."""
     asked, allowed = Counter[str](), Counter[str]()
     for line in judgments:
-        said: Any = (line.get("proposal") or {}).get("classification")
-        outcome: Any = (line.get("judgment") or {}).get("outcome")
+        said, outcome = _part(line, "proposal", "classification"), _part(line, "judgment", "outcome")
         if said in (ActionClass.EXTERNAL_SIDE_EFFECT, ActionClass.HIGH_RISK, ActionClass.REVERSIBLE_WRITE):
             asked[said] += 1
             allowed[said] += outcome == "allow"
@@ -94,4 +94,9 @@ def _failures(agent: str, judgments: list[Mapping[str, Any]]) -> Iterator[Doctor
 
 
 def _reason(line: Mapping[str, Any]) -> str:
-    return str((line.get("judgment") or {}).get("reason", ""))
+    return str(_part(line, "judgment", "reason") or "")
+
+
+def _part(line: Mapping[str, Any], name: str, key: str) -> Any:
+    found: Any = line.get(name)
+    return found.get(key) if is_map(found) else None

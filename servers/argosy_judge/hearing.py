@@ -117,9 +117,9 @@ def _all_seats(hearing: Hearing, case: Case, answer: Heard | None) -> Heard | No
     except JudgeError as error:
         return Heard(failed(case, error), answer.votes if answer else ())
     both = (*(answer.votes if answer else ()), *votes)
-    if answer is not None and not answer.votes:  # a failure that the owner lets pass is no vote
-        both = tuple(votes)
     opinion = aggregate(both, case.standing.policy.settings.aggregation)
+    if answer is not None and not answer.votes:  # a failure is no vote, and still what the owner makes of it
+        opinion = max(opinion, answer.opinion, key=lambda found: found.verdict.rank)
     found = answer or Heard(opinion)
     return replace(found, opinion=opinion, votes=both, amendment=found.amendment or amendment)
 

@@ -25,7 +25,7 @@ from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.budgets import Budgets
 from argosy_judge.cases import Case, Charge, Situation, Specialist
 from argosy_judge.classes import KnownTool, classify, identify
-from argosy_judge.ensemble import Decision, Ensemble, blocked
+from argosy_judge.ensemble import Decision, Ensemble, blocked, conclude
 from argosy_judge.explanation import explain, policy_document
 from argosy_judge.grant_store import GrantStore
 from argosy_judge.health import judgment_findings
@@ -38,7 +38,7 @@ from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
 from argosy_judge.proposal import Proposal, read_proposal
 from argosy_judge.scope_rules import ScopeRules
-from argosy_judge.seats import Heard
+from argosy_judge.seats import Heard, failed
 from argosy_judge.specialists import BudgetRules, ClassRules, Faults, ModeRules, explain_breach
 from argosy_judge.standing import JUDGES, MANDATES, MCP, POLICY, REGISTRY, TOOLS, StandingPolicies, files_of
 
@@ -59,9 +59,9 @@ class Judge:
         self._reader = VaultReader(files)
         self._policies = StandingPolicies(files, config.clock)
         self.grants = GrantStore(config)
-        self._ledgers = Ledgers(config)
-        self.budgets = Budgets(config, self._policies, self.grants, self._ledgers)
-        self._calls = ModelCalls(config, self._ledgers)
+        self.ledgers = Ledgers(config)
+        self.budgets = Budgets(config, self._policies, self.grants, self.ledgers)
+        self._calls = ModelCalls(config, self.ledgers)
         scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))
         mandate = MandateRules(self.grants)
         rules: tuple[Specialist, ...] = (
@@ -140,7 +140,7 @@ class Judge:
         now, run = self._clock.now(), caller.run if caller else None
 
         def ledger() -> Ledger:
-            return self._ledgers.look(agent)
+            return self.ledgers.look(agent)
 
         if caller is None or caller.grant is None:
             return Situation(now, ledger, run)
@@ -172,7 +172,7 @@ class Judge:
         def mark(ledger: Ledger) -> tuple[Ledger, None]:
             return ledger.throttle(throttle_name(case), until, now), None
 
-        await self._ledgers.change(case.agent, mark)
+        await self.ledgers.change(case.agent, mark)
 
     async def _set_aside(self, case: Case) -> str | Decision:
         charges: list[Charge] = case.charges
@@ -191,7 +191,7 @@ class Judge:
             wanted = Open(amount, purses, ledger.today(purses, now), until, case.situation.run)
             return ledger.reserve(name, wanted), wanted.day
 
-        done = await self._ledgers.change(case.agent, reserve)
+        done = await self.ledgers.change(case.agent, reserve)
         if isinstance(done, Decision):
             return done
         fields = {
@@ -199,7 +199,7 @@ class Judge:
             "mandate_id": next((c.mandate for c in charges if c.mandate), None), "cost_kind": "external",
             "estimate": [*amount], "purses": [*purses], "day": done, "until": rfc3339(until),
         }  # fmt: skip
-        await self._ledgers.log(case.agent, "budget.reserve", fields)
+        await self.ledgers.log(case.agent, "budget.reserve", fields)
         return name
 
     def _judgment(self, hearing: Hearing, outcome: Outcome) -> Judgment:
@@ -317,9 +317,6 @@ class Judge:
 
 
 def _failed(hearing: Hearing, error: ArgosyError) -> Hearing:
-    from argosy_judge.ensemble import conclude
-    from argosy_judge.seats import failed
-
     assert hearing.case is not None
     failure = error if isinstance(error, JudgeError) else JudgeError(error.message, hint=error.hint)
     decision = conclude(hearing.case, [*hearing.opinions, failed(hearing.case, failure)])

@@ -263,9 +263,7 @@ def read_ledger(data: bytes, path: str) -> Ledger:
         return Ledger(
             purses={name: Counter(*_counter(row)) for name, row in found["purses"].items()},
             open={name: _open(row) for name, row in found["open"].items()},
-            closed={
-                name: Closed(_amount(a), tuple(p), str(d), how) for name, (a, p, d, how) in found["closed"].items()
-            },
+            closed={name: _closed(row) for name, row in found["closed"].items()},
             warned=tuple(map(str, found["warned"])),
             throttled={str(name): str(until) for name, until in found.get("throttled", {}).items()},
         )

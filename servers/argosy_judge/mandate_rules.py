@@ -169,7 +169,9 @@ def _thresholds(case: Case, mandate: Mandate, ledger: Ledger) -> Opinion | None:
 
 
 def _cost(case: Case) -> int | None:
-    costs = case.standing.tools.costs if case.standing.tools else {}
+    if case.standing.tools is None:
+        return None
+    costs = case.standing.tools.costs
     return costs.get(case.tool.full_name, costs.get(case.tool.name))
 
 

@@ -130,9 +130,9 @@ def read_answer(text: str, seats: Sequence[str]) -> Answer:
     """The model's answer. Raises ValueError for anything but one verdict for every seat that was asked."""
     match = _FENCED.fullmatch(text)
     found: Any = json.loads(match[1] if match else text)
-    if not isinstance(found, dict) or not isinstance(found.get("verdicts"), dict):
+    fields = cast("dict[str, Any]", found if isinstance(found, dict) else {})
+    if not isinstance(fields.get("verdicts"), dict):
         raise ValueError("no verdicts")
-    fields = cast("dict[str, Any]", found)
     verdicts: dict[str, Any] = fields["verdicts"]
     if set(verdicts) != set(seats):
         raise ValueError("not the verdicts that were asked for")

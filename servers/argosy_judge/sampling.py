@@ -6,7 +6,7 @@ middle of the call. The SDK's resolvers do either; they are run by hand here, be
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from mcp.server.mcpserver import Context, Resolve, Sample
 from mcp.server.mcpserver.resolve import build_resolver_plans, resolve_arguments
@@ -36,7 +36,7 @@ async def ask_model(ctx: Context, question: Question) -> CreateMessageResult | I
 def read_completion(result: CreateMessageResult) -> tuple[str, str | None, dict[str, Any] | None]:
     """Text, model and metadata of a completion; where it holds no text the text is empty, which is no verdict."""
     content: Any = result.content
-    parts = content if isinstance(content, list) else [content]
+    parts = cast("list[object]", content if isinstance(content, list) else [content])
     text = "".join(part.text for part in parts if isinstance(part, TextContent))
     return text, result.model, dict(result.meta) if result.meta else None
 

@@ -17,9 +17,9 @@ import anyio
 from anyio import to_thread
 
 from argosy_core.errors import ArgosyError, Corrupted, NotFound
-from argosy_core.serving.config import open_store
 from argosy_core.storage.base import Chain
 from argosy_core.storage.chain_v0 import ChainV0, EntryV0
+from argosy_core.storage.opening import open_store
 
 WRITER = "agent-store"
 _ROWS = (
@@ -69,10 +69,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m argosy_log.agent_store", description=__doc__)
     parser.add_argument("database", type=Path)
     parser.add_argument("--vault", type=Path, required=True)
+    parser.add_argument("--store", default="files")
     parser.add_argument("--stream", required=True, help="the agent whose log it becomes")
     options = parser.parse_args()
     try:
-        store = open_store(options.vault)
+        store = open_store(options.vault, options.store)
         with closing(store):
             count = anyio.run(import_log, store.chain, options.stream, options.database)
     except ArgosyError as error:

@@ -53,7 +53,8 @@ class Anchoring:
         entries, age = (STOP_ENTRIES, STOP_AGE) if stops else (DUE_ENTRIES, DUE_AGE)
         due: list[Head] = []
         for head, anchor in await self._heads():
-            moved = head.seq - (anchor.seq if anchor else 0)
+            # A row that is ahead of the log is no measure of how far it came; `log_verify` tells of it.
+            moved = head.seq - (anchor.seq if anchor and anchor.seq <= head.seq else 0)
             is_old = anchor is None or self._clock.now() - parse_time(anchor.time) >= age
             if moved >= entries or (moved > 0 and is_old):
                 due.append(head)

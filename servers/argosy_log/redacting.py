@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from argosy_core.errors import ArgosyError, InvalidArgument
+from argosy_core.errors import ArgosyError, InvalidArgument, Unavailable
 from argosy_core.storage.base import Store
 from argosy_core.storage.chain_lines import parse_line
 from argosy_core.storage.chain_redaction import no_entry, redact_line, redaction_event
@@ -30,8 +30,10 @@ class Redacting:
         """Redact one entry. Raises NotFound, Corrupted, InvalidArgument; the same entry again changes nothing."""
         if not 0 < len(why.strip()) <= MAX_WHY_CHARS:
             raise InvalidArgument(f"why has 1 to {MAX_WHY_CHARS} characters: it stays in the log")
-        line, _ = await self._index.ask_fresh([stream], lambda db: entry_line(db, stream, writer, seq))
+        line, is_complete = await self._index.ask_fresh([stream], lambda db: entry_line(db, stream, writer, seq))
         fields = parse_line(line) if line else None
+        if fields is None and not is_complete:
+            raise Unavailable("the entry is not found while the index of the log is being built", hint="try again soon")
         if fields is None:
             raise no_entry(stream, writer, seq)
         redact_line(fields)  # raises for what must not be redacted, before anything is written

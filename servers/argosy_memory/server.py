@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from argosy_core.serving.completion import matching
 from argosy_core.serving.config import ServerConfig
-from argosy_core.serving.server import ArgosyServer
+from argosy_core.serving.results import MAX_LIMIT
+from argosy_core.serving.server import ArgosyServer, need_agent
+from argosy_core.types import Caller
 from argosy_memory.health import MemoryDomain
 from argosy_memory.notebook import Notebook
+from argosy_memory.searching import Question
 from argosy_memory.tools import build_tools
 
 
@@ -66,4 +70,18 @@ def create(config: ServerConfig) -> ArgosyServer:
             "with memory_read or wiki_read, and end every claim with its source as [name]. Say what is not known."
         )
 
+    async def notes(caller: Caller, typed: str) -> list[str]:
+        agent = need_agent(caller)
+        newest = await notebook.list_notes(agent, [], [], None, None, MAX_LIMIT, None)
+        words = " ".join(typed.replace("_", " ").split())
+        found = (await notebook.search(agent, Question(f"{words}*", mode="keyword", limit=50))).hits if words else []
+        return matching(list(dict.fromkeys([*(hit.name for hit in found), *(n.name for n in newest.items)])), typed)
+
+    async def pages(caller: Caller) -> list[str]:
+        folder = f"{need_agent(caller)}/wiki/"
+        found = await config.store.documents.list(folder.rstrip("/"), ".md", deep=True)
+        return [info.path.removeprefix(folder).removesuffix(".md") for info in found]
+
+    server.completions.add("memory://note/{name}", "name", notes)
+    server.completions.add_names(pages, ("wiki://{+page_name}", "page_name"))
     return server

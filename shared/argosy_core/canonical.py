@@ -68,6 +68,12 @@ def tool_definition_hash(server: str, name: str, input_schema: Mapping[str, Any]
     return sha256_hex(canonical_json(fields))
 
 
+def custom_tool_hash(name: str, input_schema: Mapping[str, Any], module: str, qualname: str) -> str:
+    """What binds a tool that is no server's: kind, name, input schema, and who runs (module and qualified name)."""
+    fields = {"kind": "custom", "name": name, "input_schema": input_schema, "handler_module": module}
+    return sha256_hex(canonical_json({**fields, "handler_qualname": qualname}))
+
+
 @cache
 def _blake3() -> type[blake3]:
     from blake3 import blake3  # not at the top: loading it takes as long as all of this package

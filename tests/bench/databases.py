@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +126,13 @@ def _filled(folder: Path, size: int) -> Any:
     return store
 
 
-def _bound(step: Callable[[Any, int], Awaitable[None]], store: Any) -> Callable[[int], Awaitable[None]]:
+def _bound(
+    step: Callable[[Any, int], Coroutine[Any, Any, None]], store: Any
+) -> Callable[[int], Coroutine[Any, Any, None]]:
     return lambda index: step(store, index)
 
 
-async def _at_once(call: Callable[[int], Awaitable[None]]) -> None:
+async def _at_once(call: Callable[[int], Coroutine[Any, Any, None]]) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(AT_ONCE):
             tasks.start_soon(call, number)

@@ -86,6 +86,8 @@ READY = """
 import os, time
 import mcp, mcp.server, mcp.server.lowlevel, mcp.client, anyio
 began = time.perf_counter()
+from argosy_host.collector import ease
+ease()  # as every command does
 from pathlib import Path
 from argosy_core.fleet import packaged
 from argosy_core.ids import SystemIds

@@ -99,7 +99,7 @@ async def enqueue(store: Store) -> None:
 
 async def work(store: Store) -> None:
     ends = {name: (await take(store)) for name in ("complete", "fail", "release", "renew")}
-    for name, (item, token) in ends.items():
+    for name, (item, _) in ends.items():
         assert item.attempt == 1, name
     item, token = ends["complete"]
     assert (await store.items.complete(item.id, token, {"ok": True})).state == "done"
@@ -422,7 +422,12 @@ async def test_a_password_is_in_no_error_and_no_log(
             while failure is not None:
                 said.append(f"{failure} {failure!r} {getattr(failure, 'detail', '')}")
                 failure = failure.__cause__ or failure.__context__
-        said.append(repr(parse_address("postgresql://me:s3cret@h/d")))
+        for url in ("postgresql://me:s3cret@h/d", "postgresql://me@h:1,h2/d?password=s3cret&sslmode=prefer"):
+            said.append(repr(parse_address(url)))
+            assert parse_address(parse_address(url).public).public == parse_address(url).public
+        store = opened(postgres.url(password="s3cret"), tmp_path)
+        said.append(store.address)
+        store.close()
     assert "s3cret" not in " ".join([*said, caplog.text])
 
 

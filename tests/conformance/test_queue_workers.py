@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from postgres_server import PostgresServer
 from queue_workers import fill, history_of, run_and_kill
 
 from argosy_core.testing.history import check_history
@@ -17,6 +18,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 async def test_every_item_ends_once_whoever_is_killed(address: str, tmp_path: Path) -> None:
     count, kills = (400, 12) if address == "files" else (250, 8)
     await kill_and_check(tmp_path, count, kills, bound_seconds=90, address=address)
+
+
+async def test_every_item_in_postgresql_ends_once_whoever_is_killed(postgres: PostgresServer, tmp_path: Path) -> None:
+    await kill_and_check(tmp_path, 150, kills=5, bound_seconds=90, address=postgres.url())
 
 
 async def kill_and_check(tmp_path: Path, count: int, kills: int, bound_seconds: float, address: str = "files") -> None:

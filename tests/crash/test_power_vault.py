@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from power_cuts import Acknowledge, Died, cut, drafts, dying_after, vault_on, visible
+from power_cuts import Acknowledge, Died, Program, cut, drafts, dying_after, vault_on, visible
 
 from argosy_core.errors import Corrupted
 from argosy_core.held_file import HeldFile
@@ -72,8 +72,7 @@ def appended_held(vault: Vault, acknowledge: Acknowledge) -> None:
 
 @pytest.mark.parametrize("program", [appended, appended_held])
 @pytest.mark.parametrize("before", [{}, {"harbor/log/day.jsonl": b"first\n" * 900}], ids=["new", "there"])
-def test_acknowledged_lines_are_all_there(program: object, before: dict[str, bytes], tmp_path: Path) -> None:
-    assert callable(program)
+def test_acknowledged_lines_are_all_there(program: Program, before: dict[str, bytes], tmp_path: Path) -> None:
     kept = before.get("harbor/log/day.jsonl", b"")
     found = cut(tmp_path, before, program)
     assert len(found) > 30
@@ -95,6 +94,22 @@ def test_a_cut_tail_is_on_the_file_or_set_aside(tmp_path: Path) -> None:
         ]
         assert data == b"one\n" + tail or (data == b"one\n" and aside == [tail])
         assert not crash.acknowledged or data == b"one\n"
+
+
+def test_a_new_text_has_a_stamp_of_its_own_after_every_crash(tmp_path: Path) -> None:
+    """Also where the kernel's clock did not move between two writes: an index knows a file by its stamp."""
+    stamps: list[tuple[int, int]] = []
+
+    def program(vault: Vault, acknowledge: Acknowledge) -> None:
+        assert isinstance(vault.fs, PowerFileSystem)
+        vault.fs.tick_ns = 0
+        stamps.append(vault.replace(NOTE, b"one").stamp)
+        acknowledge("one")
+        vault.replace(NOTE, b"two")
+
+    for crash in cut(tmp_path, {NOTE: OLD}, program):
+        left = vault_on(tmp_path, crash.disk).read(NOTE)
+        assert left.data != b"two" or left.stamp not in stamps
 
 
 # A process that dies leaves to the next one what it made and never synced.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -16,6 +17,7 @@ import test_power_chain
 import test_power_items
 import test_power_leases
 import test_power_vault
+from children import ROOT
 from planted_bugs import BUGS, planted
 
 from argosy_core.storage import item_rules
@@ -50,6 +52,7 @@ def chain_loses_power(program: Any) -> Check:
 
 replaced = running(test_power_vault.test_a_replaced_file_is_old_or_new)
 created = running(test_power_vault.test_a_new_file_in_new_folders_is_whole_or_not_there)
+stamped = running(test_power_vault.test_a_new_text_has_a_stamp_of_its_own_after_every_crash)
 dead_writer = running(test_power_vault.test_what_a_dead_writer_left_unsynced_carries_nothing_that_is_acknowledged)
 versions = running(test_power_vault.test_a_kept_version_is_there_before_the_new_text_is)
 cut_tail = running(test_power_vault.test_a_cut_tail_is_on_the_file_or_set_aside)
@@ -92,6 +95,7 @@ KILLERS: dict[str, list[Check]] = {
     "names left by others are not synced": [dead_writer, created, held],
     "written in place": [replaced, versions, leases],
     "synced after the rename": [replaced, created, leases],
+    "the time is set after the sync": [stamped],
     "acknowledged before it is written": [replaced, created, leases],
     "a version is kept after the new text": [versions],
     "a tail is cut and not set aside": [cut_tail],
@@ -169,3 +173,10 @@ def test_a_bug_is_gone_when_it_was_looked_at() -> None:
 
 def test_every_bug_has_a_check_that_must_catch_it() -> None:
     assert set(KILLERS) == set(BUGS)
+
+
+def test_the_bugs_that_were_are_planted() -> None:
+    page = (ROOT / "docs/robustness.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| `([^`]+)` \|$", page, re.M)
+    assert len(named) >= 6
+    assert set(named) <= set(BUGS)

@@ -248,3 +248,56 @@ def test_remembering_on_request_writes_a_note_through_the_gate(vault: Path) -> N
         ("memory_write", "allow")
     ]
     assert any("oil barge" in p.read_text(encoding="utf-8") for p in (vault / "ada/memory").glob("*.md"))
+
+
+def test_what_waits_is_asked_and_decided_and_then_done_once(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (vault / "ada/judges.md").write_text("## Class policy\n\n- reversible_write: escalate\n")
+    task = "remember that the bell rope is renewed every spring"
+    assert exit_code("run", "ada", task, "--vault", str(vault), "--model", "offline") == 4
+    capsys.readouterr()
+    assert exit_code("ask", "--vault", str(vault), "--json") == 0
+    [waiting] = json.loads(capsys.readouterr().out)["items"]
+    assert waiting["kind"] == "escalation" and waiting["binding"]["tool_name"] == "memory_write"
+
+    assert exit_code("ask", waiting["question"], "--vault", str(vault)) == 0
+    assert "bell rope" in capsys.readouterr().out
+    assert exit_code("decide", waiting["question"], "perhaps", "--vault", str(vault)) == 2
+    assert exit_code("decide", waiting["question"], "revise", "--amend", "{", "--vault", str(vault)) == 2
+    assert exit_code("decide", waiting["question"], "approve", "--note", "fine", "--vault", str(vault)) == 0
+    assert exit_code("decide", waiting["question"], "deny", "--vault", str(vault)) == 1
+    assert "conflict" in capsys.readouterr().err
+    assert exit_code("run", "ada", "What is new?", "--vault", str(vault), "--model", "offline") == 0
+    assert [path.name for path in (vault / "ada/memory").glob("*bell*")] != []
+    capsys.readouterr()
+    assert exit_code("ask", "--vault", str(vault), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"] == []
+
+
+def test_what_is_known_is_searched_and_the_ranking_explained(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("search", "rapeseed oil", "--explain", "--vault", str(vault)) == 0
+    shown = capsys.readouterr().out
+
+    assert "[decision_lamp_oil]" in shown and "bm25" in shown
+
+
+def test_work_and_schedules_are_listed_and_explained(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work = json.dumps({"queue": "runs", "payload": {"agent": "ada", "task": "wind the clock"}})
+    when = json.dumps({"name": "dawn", "when": {"cron": "0 5 * * *"}, "target": {"agent": "ada"}, "input": "go"})
+    assert exit_code("call", "queue_enqueue", work, "--vault", str(vault)) == 0
+    assert exit_code("call", "schedule_put", when, "--vault", str(vault)) == 0
+    capsys.readouterr()
+    assert exit_code("queue", "--vault", str(vault), "--json") == 0
+    [item] = json.loads(capsys.readouterr().out)["items"]
+    assert exit_code("queue", "--vault", str(vault), "--state", "ready") == 0
+    assert "wind the clock" in capsys.readouterr().out
+    assert exit_code("queue", item["id"], "--vault", str(vault)) == 0
+    assert "waits for the next worker" in capsys.readouterr().out
+    assert exit_code("queue", "item_none", "--vault", str(vault)) == 1
+    assert "not_found" in capsys.readouterr().err
+    (vault / "_fleet/triggers/broken.md").write_text("---\ncron: 61 * * * *\nagent: ada\n---\n\nx\n")
+    assert exit_code("schedules", "--vault", str(vault)) == 0
+    shown = capsys.readouterr()
+    assert "dawn" in shown.out and "T05:00" in shown.out and "broken.md" in shown.err
+    assert exit_code("schedules", "dawn", "--vault", str(vault), "--json") == 0
+    one = json.loads(capsys.readouterr().out)
+    assert one["schedule"]["name"] == "dawn" and len(one["next"]) == 3 and one["history"][0]["kind"]

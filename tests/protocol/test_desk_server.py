@@ -104,9 +104,7 @@ async def test_other_kinds_have_their_own_folder_and_sections(bench: Bench) -> N
     text = bench.read(fields["path"])
     assert "## Question\n\n> It leaves the house.\n" in text
     assert "## Options\n\n- 1.2 m\n- 1.8 m\n" in text
-    command = (
-        f"""mcp-host call desk_answer '{{"question": "{fields["question"]}", "choice": "1.2 m"}}' --role operator"""
-    )
+    command = f"mcp-host decide {fields['question']} '1.2 m'"
     assert command in text
     assert command in fields["how_to_answer"]
 

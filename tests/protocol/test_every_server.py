@@ -7,8 +7,9 @@ from typing import Any
 
 import anyio
 import pytest
-from fleet_fixtures import make_vault, prompt_text, resource_text, text_of
+from fleet_fixtures import config_for, make_vault, prompt_text, resource_text, text_of
 from mcp import MCPError
+from mcp.types import PromptReference, ResourceTemplateReference
 from transports import ERAS, TRANSPORTS, connected, http_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -76,6 +77,48 @@ async def test_the_gateway_refuses_what_is_not_there(vault: Path) -> None:
             assert caught.value.code == -32602
         with pytest.raises(MCPError):
             await client.get_prompt("nope", {})
+
+
+@pytest.mark.parametrize(
+    ("place", "argument", "typed", "expected"),
+    [
+        ("agent://{name}", "name", "a", ["ada"]),
+        ("persona://{name}", "name", "", ["ada"]),
+        ("memory://note/{name}", "name", "lamp", ["decision_lamp_oil"]),
+        ("memory://note/{name}", "name", "user_k", ["user_keeper"]),
+        ("journal://{day}", "day", "2026-11", ["2026-11-02"]),
+        ("log://{stream}/head", "stream", "zzz", []),
+        ("assume", "agent", "AD", ["ada"]),
+        ("explain_run", "run", "", []),
+        ("nowhere://{x}", "x", "", []),
+    ],
+)
+@pytest.mark.parametrize("era", ERAS)
+async def test_names_are_completed_through_the_gateway(
+    era: str, place: str, argument: str, typed: str, expected: list[str], vault: Path
+) -> None:
+    ref: Any = ResourceTemplateReference(uri=place) if "://" in place else PromptReference(name=place)
+    async with connected("in_process", era, (), vault) as client:
+        found = await client.complete(ref, {"name": argument, "value": typed})
+
+    assert found.completion.values == expected and found.completion.has_more is False
+
+
+async def test_every_template_can_be_completed_and_every_server_has_a_picture(vault: Path) -> None:
+    from argosy_core.fleet import packaged
+    from argosy_host.compose import load_server
+
+    config = config_for(vault)
+    pictures: set[str] = set()
+    for server in (load_server(each.name, config) for each in packaged().servers):
+        templates = {template.uri_template for template in await server.list_resource_templates()}
+        assert {uri for uri in templates if not server.completions.knows(uri)} <= {"raw://{+source_name}"}
+        [icon] = server.icons or []
+        assert icon.src.startswith("data:image/svg+xml;base64,") and icon.mime_type == "image/svg+xml"
+        pictures.add(icon.src)
+    await anyio.to_thread.run_sync(config.store.close)
+
+    assert len(pictures) == len(packaged().servers)
 
 
 async def test_the_gateway_takes_run_tokens_off_what_clients_send(vault: Path) -> None:

@@ -149,13 +149,14 @@ async def test_the_judges_own_budget_ends_the_asking(bench: Bench) -> None:
     bench.write("harbor/judges.md", LLM + "\n## Budget\n\n- daily_usd: 0.1\n- per_action_usd: 0.06\n")
     script = scripted(verdict("allow"))
     script.meta = {"argosy/cost_usd": 0.03}
-    outcomes: list[str] = []
+    outcomes, reason = list[str](), ""
     for number in range(4):
         judged = await judge(bench, proposal(arguments={"n": number}), script)
         outcomes.append(judged.fields["outcome"])
+        reason = judged.fields["reason"]
     assert outcomes == ["allow", "allow", "block", "block"]
     assert len(script.asked) == 2
-    assert judged.fields["reason"].startswith("JudgeBudgetExhausted")
+    assert reason.startswith("JudgeBudgetExhausted")
     budget = await call(create, bench.config(), "judge_budget", scope="judge")
     first = budget.fields["items"][0]
     assert (first["period"], first["spent"]) == ("day", 0.06)

@@ -13,6 +13,7 @@ from served import Answer, Bench, call, text_in
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import SystemClock
+from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
 from argosy_judge.server import create
 
@@ -60,6 +61,11 @@ async def evaluate(bench: Bench, tool: str = "bank__pay", /, grant: str | None =
     return await host(bench, "judge_evaluate", grant, proposal=proposal)
 
 
+def turn(bench: Bench, seconds: float) -> None:
+    assert isinstance(bench.clock, FakeClock)
+    bench.clock.advance(seconds)
+
+
 def citing(mandate: str = "pay-rent", **more: Any) -> dict[str, Any]:
     return {"authorization": {"granted_by": f"mandate:{mandate}", **more}, "side_channel_for_tool_call_id": "c1"}
 
@@ -87,7 +93,7 @@ async def test_money_is_set_aside_then_settled(bench: Bench) -> None:
 
 async def test_settling_twice_is_once(bench: Bench) -> None:
     made = await reserve(bench, 0.5)
-    arguments: dict[str, Any] = {"reservation": made.fields["reservation"], "actual": 0.125}
+    arguments: Any = {"reservation": made.fields["reservation"], "actual": 0.125}
     for _ in range(2):
         assert (await host(bench, "judge_settle", **arguments)).fields["usd"] == 0.125
     assert (await host(bench, "judge_settle", **arguments | {"actual": 0.5})).code == "conflict"
@@ -99,7 +105,7 @@ async def test_settling_twice_is_once(bench: Bench) -> None:
 async def test_whoever_dies_has_spent_the_estimate(bench: Bench) -> None:
     bench.write("policy.md", POLICY)
     await reserve(bench, 1, ttl_s=60)
-    bench.clock.advance(61)
+    turn(bench, 61)
     assert (await reserve(bench, 0.5)).code == "budget_exhausted"
     [day, *_] = (await host(bench, "judge_budget", scope="actor")).fields["items"]
     assert (day["spent"], day["outstanding"]) == (1.0, 0.0)
@@ -107,7 +113,7 @@ async def test_whoever_dies_has_spent_the_estimate(bench: Bench) -> None:
 
 async def test_a_run_that_was_slow_and_not_dead_pays_what_it_was(bench: Bench) -> None:
     made = await reserve(bench, 1, ttl_s=60)
-    bench.clock.advance(61)
+    turn(bench, 61)
     await reserve(bench, 0)
     assert (await host(bench, "judge_settle", reservation=made.fields["reservation"], actual=0.25)).code is None
     [day, *_] = (await host(bench, "judge_budget", scope="actor")).fields["items"]
@@ -194,7 +200,7 @@ async def test_a_ledger_somebody_broke_stops_spending_and_says_how_to_mend_it(be
 async def test_many_at_once_from_two_servers_share_one_cap(tmp_path: Path) -> None:
     bench = Bench(tmp_path, SystemClock())
     bench.write("policy.md", POLICY)
-    meta = bench.run_meta("harbor")
+    meta: Any = bench.run_meta("harbor")
     made: list[str] = []
 
     async with Client(create(bench.config())) as first, Client(create(bench.config())) as second:
@@ -407,7 +413,7 @@ async def test_a_mandates_cap_holds_over_many_calls(bench: Bench) -> None:
     bench.write("harbor/mandates.md", MANDATE)
     outcomes = [(await evaluate(bench, **citing())).fields["outcome"] for _ in range(4)]
     assert outcomes == ["allow", "allow", "block", "block"]
-    bench.clock.advance(120)  # nobody settled them: they cost what was estimated
+    turn(bench, 120)  # nobody settled them: they cost what was estimated
     assert (await evaluate(bench, **citing())).fields["outcome"] == "block"
 
 
@@ -417,7 +423,7 @@ async def test_a_wrong_hash_keeps_the_run_from_the_mandate_for_a_while(bench: Be
     wrong = citing(source_hash="0" * 64)
     assert (await evaluate(bench, **wrong)).fields["reason"].startswith("mandate_state_inconsistent")
     assert (await evaluate(bench, **citing())).fields["reason"].startswith("mandate_rebind_suspicious_throttled")
-    bench.clock.advance(61)
+    turn(bench, 61)
     right = sha256_hex(MANDATE.partition("\n\n")[2].encode())
     assert (await evaluate(bench, **citing(source_hash=right))).fields["outcome"] == "allow"
 
@@ -425,7 +431,7 @@ async def test_a_wrong_hash_keeps_the_run_from_the_mandate_for_a_while(bench: Be
 async def test_a_mandate_is_cited_for_one_call_or_not_at_all(bench: Bench) -> None:
     bench.write("harbor/mandates.md", MANDATE)
     for marker in ({}, {"side_channel_for_tool_call_id": "c2"}, {"side_channel_for_tool_call_id": ["c1", "c1"]}):
-        forged = {"authorization": "mandate:pay-rent", **marker}
+        forged: dict[str, Any] = {"authorization": "mandate:pay-rent", **marker}
         answer = await evaluate(bench, **forged)
         assert answer.fields["outcome"] == "block"
         assert answer.fields["reason"].startswith("JudgeProposalInvalid")

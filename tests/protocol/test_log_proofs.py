@@ -15,9 +15,11 @@ from mcp import Client
 from mcp_types import TextContent, TextResourceContents
 
 from argosy_core.clock import Clock, SystemClock
-from argosy_core.serving.config import ServerConfig, open_store
+from argosy_core.serving.config import ServerConfig
 from argosy_core.storage.chain_redaction import redaction_event
 from argosy_core.storage.files.store import FileStore
+from argosy_core.storage.opening import open_store
+from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.types import Role
 from argosy_log.agent_store import import_log, read_entries
@@ -418,6 +420,33 @@ async def test_telemetry_is_spans_of_runs_with_calls_below_them_and_logs(vault: 
     records = logs["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     assert [record["eventName"] for record in records] == ["run.start", "run.start"]
     assert records[0]["traceId"] == top["traceId"] and records[0]["spanId"] == top["spanId"]
+
+
+# Over a database
+
+
+async def test_all_of_it_holds_over_a_database(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "fleet.sqlite", tmp_path, FakeClock(), SeededIds())
+    await store.documents.write("caldwell/model.md", b"# Model")
+    config = ServerConfig(store, agent="caldwell", role=Role.OPERATOR, profile="full", clock=FakeClock())
+    async with Client(create(config)) as client:
+        for number in range(3):
+            await append(client, "model.call", n=number, text=TEXT, cost_usd=0.25, model="m", run_id=RUN)
+        await call(client, "log_anchor")
+        page = await call(client, "log_query", run=RUN)
+        assert [item["fields"]["n"] for item in page["items"]] == [2, 1, 0] and page["notes"] == []
+        await call(client, "log_redact", stream="caldwell", writer="operator", seq=2, why="asked for")
+        assert await found(client) == []
+        assert len((await call(client, "log_query", text=TEXT))["items"]) == 2
+        assert (await call(client, "log_aggregate", measure="cost_usd", by=["model"]))["items"][0]["value"] == 0.5
+        content = (await call(client, "log_export", until="2026-11-20"))["content"]
+        lines = [line for line in map(json.loads, content.splitlines()) if line["writer"] == "operator"]
+        assert [line.get("redacted") for line in lines] == [None, True, None]
+        assert (await append(client))["seq"] == 4
+        assert await found(client) == []
+    rows = (await store.documents.read("caldwell/log/anchors.md")).data.decode()
+    assert "| caldwell | operator | 3 |" in rows
+    store.close()
 
 
 # The older chain

@@ -24,23 +24,27 @@ def root(tmp_path: Path) -> Generator[Path]:
         yield Path(folder)
 
 
-def test_no_seed_loses_or_doubles_an_item(root: Path) -> None:
-    runs = [check_seed(root, seed)[0] for seed in seeds(20)]
+@pytest.mark.parametrize("store", ["files", "sqlite"])
+def test_no_seed_loses_or_doubles_an_item(store: str, root: Path) -> None:
+    runs = [check_seed(root, seed, store=store)[0] for seed in seeds(20)]
     if SEED is None:  # the runs are of some use
-        assert sum(run.deaths for run in runs) > 20
+        assert sum(run.deaths for run in runs) > 10
         assert sum(run.cuts for run in runs) >= 20
         assert sum(run.late for run in runs) > 10
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_no_seed_loses_or_doubles_an_item_in_a_long_run(root: Path) -> None:
+@pytest.mark.parametrize("store", ["files", "sqlite"])
+def test_no_seed_loses_or_doubles_an_item_in_a_long_run(store: str, root: Path) -> None:
     for seed in seeds(200):
-        check_seed(root, 1000 + seed, count=60)
+        check_seed(root, 1000 + seed if SEED is None else seed, count=60, store=store)
 
 
-def test_the_same_seed_is_the_same_history(root: Path) -> None:
-    first, again, other = (check_seed(root / name, seed)[1] for name, seed in (("a", 3), ("b", 3), ("c", 4)))
+@pytest.mark.parametrize("store", ["files", "sqlite"])
+def test_the_same_seed_is_the_same_history(store: str, root: Path) -> None:
+    runs = (("a", 3), ("b", 3), ("c", 4))
+    first, again, other = (check_seed(root / name, seed, store=store)[1] for name, seed in runs)
     assert first == again != other
 
 

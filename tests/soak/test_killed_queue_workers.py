@@ -21,8 +21,11 @@ BOUND_SECONDS = 600 + ITEMS * 0.2
 
 
 @pytest.mark.timeout(2 * BOUND_SECONDS)
-@pytest.mark.parametrize("address", ["files", "sqlite:///fleet.sqlite"], ids=["files", "sqlite"])
-async def test_every_one_of_many_items_ends_once(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "address", ["files", "sqlite:///fleet.sqlite", "postgres"], ids=["files", "sqlite", "postgres"]
+)
+async def test_every_one_of_many_items_ends_once(address: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    address = request.getfixturevalue("postgres").url() if address == "postgres" else address
     vault = tmp_path / "vault"
     vault.mkdir()
     await fill(vault, address, ITEMS)

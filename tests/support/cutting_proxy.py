@@ -1,4 +1,4 @@
-"""A socket between a client and its PostgreSQL that loses an answer: the server has done its work, nobody hears of it."""
+"""A socket before a PostgreSQL that loses an answer: the server has done its work, and nobody hears of it."""
 
 from __future__ import annotations
 

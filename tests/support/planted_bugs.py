@@ -7,7 +7,7 @@ tests of the mutants.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -106,6 +106,22 @@ def synced_after_the_rename(set: Set) -> None:
         vault.fs.close(fd)
         vault.fs.fsync(folder)
         return _content(path, data)
+
+    set(Vault, "_replace_in", replace_in)
+
+
+@bug
+def the_time_is_set_after_the_sync(set: Set) -> None:
+    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes) -> Content:
+        draft, fd = open_draft(vault.fs, folder, name, vault._ids)
+        old = vault._copy_mode(fd, folder, name, path)
+        vault._write_all(fd, data)
+        vault.fs.fsync(fd)
+        mtime = vault._later_mtime(fd, old)
+        vault.fs.close(fd)
+        vault.fs.rename(draft, name, dir_fd=folder)
+        vault.fs.fsync(folder)
+        return Content(path, data, sha256_hex(data), (mtime, len(data)))
 
     set(Vault, "_replace_in", replace_in)
 
@@ -323,7 +339,7 @@ def an_ended_lease_is_never_given_on(set: Set) -> None:
 def a_lease_is_given_on_early(set: Set) -> None:
     real = LockedQueue.settle
 
-    def settle(queue: LockedQueue, count: int = 100) -> list[Item]:
+    def settle(queue: LockedQueue, count: int = 100) -> Sequence[Item]:
         now = queue._clock.now()
         changes = []
         for item_place in queue._ask(lambda rows: rows.stamps("leased")):

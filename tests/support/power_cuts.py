@@ -24,11 +24,17 @@ def vault_on(root: Path, disk: FolderImage, ids: int = 1) -> Vault:
     return Vault(root, fs=PowerFileSystem(str(root.resolve()), disk), clock=FakeClock(), ids=SeededIds(ids))
 
 
-def cut(root: Path, files: dict[str, bytes], program: Program, **more: Any) -> list[Crash]:
-    """Every crash of *program* over a vault that held *files*."""
+def cut(
+    root: Path,
+    files: dict[str, bytes],
+    program: Program,
+    limit: int = LIMIT,
+    beside: Callable[[], Any] = lambda: None,
+) -> list[Crash]:
+    """Every crash of *program* over a vault that held *files*; more as `crashes` has it."""
     vault = vault_on(root, disk_with(files, BARE))
     assert isinstance(vault.fs, PowerFileSystem)
-    return crashes(vault.fs, lambda acknowledge: program(vault, acknowledge), **{"limit": LIMIT, **more})
+    return crashes(vault.fs, lambda acknowledge: program(vault, acknowledge), limit=limit, beside=beside)
 
 
 def visible(disk: FolderImage) -> dict[str, bytes]:

@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from at_once import ItemsAtOnce, at_once
+from at_once import DatabaseAtOnce, ItemsAtOnce, at_once
 from power_cuts import BARE, Died, dying_after
 
 from argosy_core.errors import Conflict
 from argosy_core.storage.base import ENDED_STATES, Item, NewItem
+from argosy_core.storage.item_calls import ItemCalls
+from argosy_core.storage.sqlite.items import SqliteItems
 from argosy_core.testing.fakes import FakeClock, SeededIds
 from argosy_core.testing.history import End, Op, Recorder, check_history, line_of
 from argosy_core.testing.power import PowerFileSystem, disk_with, disks_of
@@ -67,18 +69,22 @@ class Simulation:
         self._ticks = 0
         self._started = self._looks = 0
         self._queue: list[tuple[float, int, Life]] = []
-        self._open: list[tuple[Vault, ItemsAtOnce]] = []
+        self._open: list[tuple[ItemCalls, Callable[[], None]]] = []
 
     # What a worker does
 
-    def recorder(self) -> tuple[Recorder, ItemsAtOnce]:
+    def recorder(self) -> tuple[Recorder, ItemCalls]:
         """A process of its own: its own vault, clock and ids over the one file system."""
         self._started += 1
         clock = SkewedClock(self.clock, self.chance.uniform(-SKEW_SECONDS, SKEW_SECONDS))
-        vault = Vault(self.root, fs=self.fs, clock=clock, ids=SeededIds(self.seed * 1000 + self._started))
-        items = ItemsAtOnce(vault, clock, SeededIds(-self.seed * 1000 - self._started))
-        self._open.append((vault, items))
+        items = self._open_items(clock, self.seed * 1000 + self._started)
         return Recorder(items, self._monotonic, lambda: clock.now().timestamp(), self.ops.append), items
+
+    def _open_items(self, clock: SkewedClock, seed: int) -> ItemCalls:
+        vault = Vault(self.root, fs=self.fs, clock=clock, ids=SeededIds(seed))
+        items = ItemsAtOnce(vault, clock, SeededIds(-seed))
+        self._open.append((items, lambda: _close(vault, items)))
+        return items
 
     def _monotonic(self) -> float:
         self._ticks += 1
@@ -171,19 +177,22 @@ class Simulation:
         """Everybody dies at once, and one of the possible disks is left."""
         self.cuts += 1
         self.close()
+        self._change_disks()
+        self._queue.clear()
+        self._start(self.producer(), 0)  # under the same keys
+        self._start_workers()
+
+    def _change_disks(self) -> None:
         disks = list(disks_of(self.fs, 20, self.chance))
         self.fs = self.fs.reopened(self.chance.choice(disks))
         if self.chance.random() < 0.5:
             shutil.rmtree(self.root / ".argosy")
-        self._queue.clear()
-        self._start(self.producer(), 0)  # under the same keys
-        self._start_workers()
 
     def _is_over(self) -> bool:
         self._looks += 1
         if self._looks % 8 or not self._open or len({op.item for op in self.ops if op.kind == "enqueue"}) < self.count:
             return False
-        items = self._open[0][1]
+        items = self._open[0][0]
         return not set(at_once(items.counts(QUEUE))) - set(ENDED_STATES)
 
     def _ends(self) -> list[End]:
@@ -193,10 +202,8 @@ class Simulation:
 
     def close(self) -> None:
         """Close what the processes had open outside the simulation."""
-        for vault, items in self._open:
-            items.close()
-            with suppress(OSError):
-                vault.close()
+        for _, close in self._open:
+            close()
         self._open.clear()
 
     def digest(self, ends: Sequence[End]) -> str:
@@ -205,11 +212,33 @@ class Simulation:
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
-def check_seed(root: Path, seed: int, count: int = 10) -> tuple[Simulation, str]:
+def _close(vault: Vault, items: ItemsAtOnce) -> None:
+    items.close()
+    with suppress(OSError):  # it was open on a disk that is no more
+        vault.close()
+
+
+class DatabaseSimulation(Simulation):
+    """The same in a database, which is a real file: there a cut of power is the death of everybody."""
+
+    def _open_items(self, clock: SkewedClock, seed: int) -> ItemCalls:
+        database = DatabaseAtOnce(self.root / "fleet.sqlite", SeededIds(seed), create=True)
+        items = SqliteItems(database, clock, SeededIds(-seed))
+        self._open.append((items, database.close))
+        return items
+
+    def _change_disks(self) -> None:
+        return None
+
+
+KINDS: dict[str, type[Simulation]] = {"files": Simulation, "sqlite": DatabaseSimulation}
+
+
+def check_seed(root: Path, seed: int, count: int = 10, store: str = "files") -> tuple[Simulation, str]:
     """Run *seed* and check its history; the run, and one value for all that happened in it."""
     folder = root / f"seed{seed}"
     folder.mkdir(parents=True)
-    simulation = Simulation(folder, seed, count)
+    simulation = KINDS[store](folder, seed, count)
     ends = simulation.run()
     problems = check_history(simulation.ops, ends, 2 * SKEW_SECONDS)
     assert problems == [], f"{problems}\nagain: ARGOSY_SEED={seed} pytest -k {TEST}"
@@ -322,6 +351,3 @@ class BatonClock(FakeClock):
 
     def pause(self, seconds: float) -> None:
         self._baton.give()
-
-
-Check = Callable[[Path, int], Any]

@@ -18,6 +18,8 @@ from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.testing.fakes import SeededIds
 from argosy_core.types import Caller, Role
 from argosy_judge.judge import Judge
+from argosy_judge.ledger import Amount
+from argosy_judge.ledgers import end_fields
 from argosy_judge.models import Estimate
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +137,20 @@ async def test_a_ledger_that_is_lost_is_made_again_from_the_log(tmp_path: Path) 
     after = await week.judges[0].budgets.ledger("rook")
     assert (after.purses, after.open) == (before.purses, before.open)
     await week.check()
+
+
+async def test_a_crash_between_the_record_and_the_ledger_settles_at_the_record(tmp_path: Path) -> None:
+    week = Week(tmp_path, 3, processes=1)
+    budgets, ledgers = week.judges[0].budgets, week.judges[0].ledgers
+    made = await budgets.reserve(Caller("rook", Role.HOST, run="r"), "rook", "r", Estimate(usd=0.5, ttl_s=60))
+    known = (await budgets.ledger("rook")).open[made.reservation]
+    paid = Amount(nano_usd(0.125))
+    await ledgers.log(
+        "rook", "budget.settle", end_fields(made.reservation, known, paid), key=f"settle:{made.reservation}"
+    )
+    assert (await budgets.ledger("rook")).spent("actor", "day", week.clock.now()) == 0  # here it died
+    week.clock.advance(61)
+    assert (await budgets.ledger("rook")).spent("actor", "day", week.clock.now()) == paid.nano
+    assert (await budgets.settle("rook", made.reservation, 0.125, 0)).usd == 0.125
+    for store in week.stores:
+        store.close()

@@ -123,6 +123,16 @@ def test_a_ledger_that_cannot_be_read_is_said_so_and_not_guessed(data: bytes) ->
         read_ledger(data, "_fleet/budgets/rook.json")
 
 
+def test_the_ledger_does_not_grow_with_what_happened() -> None:
+    ledger, sizes = Ledger(), list[int]()
+    for number in range(3_000):
+        name = f"r{number:06d}"
+        ledger = aside(ledger, name, 5, NOON + timedelta(minutes=number)).settle(name, Amount(5))
+        if number % 1_000 == 999:
+            sizes.append(len(write_ledger(ledger)))
+    assert max(sizes) - min(sizes) < 20
+
+
 class Spending(RuleBasedStateMachine):
     """Callers that reserve under two caps, settle at or under the estimate, or die, while days pass."""
 

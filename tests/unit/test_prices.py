@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from argosy_host.providers.base import Usage
-from argosy_host.providers.prices import cost_usd
+from argosy_host.providers.prices import cost_usd, estimate_usd
 
 MILLION = 1_000_000
 
@@ -92,3 +92,20 @@ def test_pricing_needs_no_sdk() -> None:
     # Made equal by hand, because a child does not have the path that pytest made.
     path = f"import sys; sys.path[:0] = {sys.path!r}; "
     assert subprocess.run([sys.executable, "-c", path + program], timeout=30).returncode == 0
+
+
+def test_an_estimate_is_no_less_than_what_it_can_come_to() -> None:
+    for model in ("claude-opus-5", "claude-haiku-4-5", "unheard-of-1"):
+        most, _ = estimate_usd(model, 30_000, 1_000)
+        for usage in (
+            Usage(input_tokens=10_000, output_tokens=1_000),
+            Usage(cache_write=15_000, output_tokens=1_000),
+            Usage(input_tokens=2_000, cache_read=9_000, output_tokens=10),
+        ):
+            assert cost_usd(model, usage)[0] <= most
+
+
+def test_an_unknown_model_is_estimated_at_the_dearest_rate_and_said_to_be() -> None:
+    dear = max(estimate_usd(model, 1_000, 100)[0] for model in listed()["models"])
+    assert estimate_usd("unheard-of-1", 1_000, 100) == (pytest.approx(dear), True)
+    assert estimate_usd("claude-opus-5", 1_000, 100)[1] is False

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -275,3 +277,39 @@ def test_an_append_may_be_made_off_the_event_loop(store: SqliteStore) -> None:
     assert store.chain.append_here("harbor", "w", {"n": 1}, key="k") == entry
     with pytest.raises(Conflict):
         store.chain.append_here("harbor", "w", {"n": 2}, key="k")
+
+
+@pytest.mark.anyio
+async def test_a_record_that_somebody_spoiled_is_named_and_stops_nobody(store: SqliteStore) -> None:
+    made = [(await store.items.enqueue(NewItem("q", {"n": n}, conflict_keys=["k"] * (n != 1))))[0] for n in range(3)]
+    assert [item.id for item in await store.items.claim("q", "w", 30)] == [made[0].id]
+    for number, record in ((0, b"{not json"), (1, b'{"payload": 3}')):
+        store.database.write(
+            lambda t, n=number, r=record: t.connection.execute(
+                "UPDATE items SET record = ? WHERE id = ?", (r, made[n].id)
+            )
+        )
+    assert [problem.id for problem in await store.items.problems()] == [made[0].id]
+    [item] = await store.items.claim("q", "w", 30, 5)
+    assert item.id == made[2].id
+    assert {problem.id for problem in await store.items.problems("q")} == {made[0].id, made[1].id}
+    assert len((await store.items.list("q"))[0]) == 3
+    assert [len(await store.items.drain("q", "closing")), (await store.items.get(item.id)).state] == [0, "leased"]
+
+
+def test_one_store_serves_several_event_loops_at_once(store: SqliteStore) -> None:
+    store.files.replace("harbor/model.md", b"x")
+
+    async def work(name: str) -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                tasks.start_soon(store.documents.write, f"harbor/{name}{number}.md", b"x")
+                tasks.start_soon(store.chain.append, "harbor", name, {"n": number})
+
+    threads = [threading.Thread(target=anyio.run, args=(work, name)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.files.files("harbor")) == 31
+    assert {name: head[0] for name, head in store.chain._heads_of("harbor").items()} == dict.fromkeys("abc", 10)

@@ -12,10 +12,12 @@ from argosy_core.errors import ArgosyError
 from argosy_host.collector import ease
 
 _COMMANDS = {
+    "ask": "argosy_host.cli.decide:ask",
     "approve": "argosy_host.cli.approve:approve",
     "call": "argosy_host.cli.call:call",
     "chat": "argosy_host.cli.chat:chat",
     "connect": "argosy_host.cli.connect:connect",
+    "decide": "argosy_host.cli.decide:decide",
     "doctor": "argosy_host.cli.doctor:doctor",
     "export": "argosy_host.cli.transfer:export",
     "import": "argosy_host.cli.importing:import_",
@@ -25,6 +27,7 @@ _COMMANDS = {
     "run": "argosy_host.cli.run:run",
     "runs": "argosy_host.cli.runs:runs",
     "schedules": "argosy_host.cli.work:schedules",
+    "search": "argosy_host.cli.search:search",
     "secret": "argosy_host.cli.secret:secret",
     "serve": "argosy_host.cli.serve:serve",
     "down": "argosy_host.cli.up:down",

@@ -158,8 +158,7 @@ class Terminal(Progress):
         if result["questions"]:
             self._line("waiting for you; an approved call runs at the start of the next run:")
         for question in result["questions"]:
-            answer = json.dumps({"question": question, "choice": "approve"})
-            self._line(f"  mcp-host call desk_answer '{answer}' --role operator {where}")
+            self._line(f"  mcp-host decide {question} approve {where}")
         self._line(
             f"{result['run']} · {result['status']} · ${result['cost_usd']:.4f} · mcp-host trace {result['run']} {where}"
         )

@@ -12,6 +12,7 @@ from typing import NamedTuple, NotRequired, TypedDict
 from argosy_host.providers.base import Usage
 
 _TOKENS_PER_PRICE = 1_000_000
+_BYTES_PER_TOKEN = 2
 # What may follow a listed name and still be that very model: nothing, a date, or "latest".
 _SAME_MODEL = re.compile(r"([-@]\d{8}|-latest)?")
 _NAME_ENDS = ("", "-", "@", ":", "[")
@@ -59,6 +60,16 @@ def cost_usd(model: str, usage: Usage) -> tuple[float, bool]:
         + usage.cache_write * prices["cache_write_share"]
     )
     return (input_tokens * rate.input + usage.output_tokens * rate.output) / _TOKENS_PER_PRICE, estimated
+
+
+def estimate_usd(model: str, prompt_bytes: int, max_output_tokens: int) -> tuple[float, bool]:
+    """What one request costs at most, before it is made, and whether a price had to be guessed.
+
+    Every two bytes of the prompt (UTF-8) count as a token, more than tokenizers make of text in any script; it is taken
+    to be written to the cache, the dearest that can happen to it, and the output to be as long as it may be.
+    """
+    prompt_tokens = -(-prompt_bytes // _BYTES_PER_TOKEN)
+    return cost_usd(model, Usage(cache_write=prompt_tokens, output_tokens=max_output_tokens))
 
 
 def _rate(model: str, usage: Usage) -> tuple[_Rate, bool]:

@@ -7,9 +7,10 @@ line: a grant counts as it was meant or not at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, get_args
 
 from argosy_core.errors import InvalidArgument
@@ -77,7 +78,7 @@ def parse_grant(source: str | bytes, where: str) -> GrantFile:
         if key not in known:
             hint = nearest(key, known) or f"keys read here: {', '.join(known)}"
             raise PolicyInvalid(where, key_line(page, key), f"unknown key {key!r} in a grant", hint=hint)
-    return _grant(page.fields, where, lambda key: key_line(page, key))
+    return _grant(page.fields, where, partial(key_line, page))
 
 
 def render_grant(file: GrantFile) -> str:
@@ -88,7 +89,7 @@ def render_grant(file: GrantFile) -> str:
     return render(head | grant_as_json(file.grant), body)
 
 
-def _grant(fields: Mapping[str, Any], where: str, line: Any) -> GrantFile:
+def _grant(fields: Mapping[str, Any], where: str, line: Callable[[str], int]) -> GrantFile:
     holder, state = fields.get("holder"), fields.get("state", "active")
     if not isinstance(holder, str) or not holder.strip():
         raise PolicyInvalid(where, line("holder"), "holder is no name of an agent")

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ SETTLED_SECONDS = 10.0
 _guard = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Loaded:
     """This process's code: when it was loaded (seconds since 1970), and the folder that ours and all beside it is in.
 
@@ -41,6 +41,34 @@ class Loaded:
 
     at: float
     root: Path
+    _states: dict[str, bytes] = field(default_factory=dict[str, bytes])
+
+    def state_of(self, package: str) -> bytes:
+        """Which code of ours *package* is. Raises Unknown, OSError."""
+        if package not in self._states:
+            root = Path(sys.modules[package].__file__ or "").resolve().parent
+            if not root.is_relative_to(self.root):
+                raise Unknown
+            self._states[package] = self._state(_sources(root))
+        return self._states[package]
+
+    def surroundings_of(self, package: str) -> bytes:
+        """What is installed beside *package*, itself included. Raises Unknown, OSError."""
+        folder = Path(sys.modules[package].__file__ or "").parents[1]
+        if str(folder) not in self._states:
+            self._states[str(folder)] = self._state(_distributions(folder))
+        return self._states[str(folder)]
+
+    def _state(self, files: Iterator[tuple[str, os.stat_result]]) -> bytes:
+        found = sorted((path, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns) for path, info in files)
+        # What was written while this process was being loaded may be older or newer than what it runs.
+        if not found or max(max(mtime, ctime) for *_, mtime, ctime in found) > (self.at - SETTLED_SECONDS) * 1e9:
+            raise Unknown
+        return repr(found).encode()
+
+
+class Unknown(Exception):
+    """It cannot be told which code this process runs."""
 
 
 LOADED = Loaded(SystemClock().now().timestamp(), Path(__file__).resolve().parents[3])
@@ -65,7 +93,7 @@ def fill_schemas(server: str, entries: Sequence[ToolEntry], loaded: Loaded = LOA
         folder = cache_folder()
         key = _key(entries, loaded) if server.isidentifier() else None
         path = None if folder is None or key is None else folder / f"{server}-{key[:16]}.json"
-        kept = _read(path, key) if path and key else {}
+        kept = _read(path, key) if path and key else dict[str, Schemas]()
         if kept.keys() == {entry.name for entry in entries}:
             for entry in entries:
                 entry.kept_schemas = kept[entry.name]
@@ -84,29 +112,17 @@ def _key(entries: Sequence[ToolEntry], loaded: Loaded) -> str | None:
     packages = {"argosy_core", *(entry.function.__module__.partition(".")[0] for entry in entries)}
     digest = hashlib.sha256(repr((FORM, sys.version, sys.flags.optimize, pydantic.VERSION)).encode())
     try:
-        for folder in sorted({Path(sys.modules[name].__file__ or "").parents[1] for name in ("pydantic", "mcp")}):
-            _add(digest, _distributions(folder), loaded.at)
+        for package in ("pydantic", "mcp"):
+            digest.update(loaded.surroundings_of(package))
         for package in sorted(packages):
-            _add(digest, _sources(package, loaded.root), loaded.at)
-    except (OSError, LookupError, TypeError, _Unknown):
+            digest.update(loaded.state_of(package))
+    except (OSError, LookupError, Unknown):
         return None
     for entry in entries:
         made_of = entry.function
         parts = (entry.name, made_of.__module__, made_of.__annotations__, made_of.__defaults__, made_of.__kwdefaults__)
         digest.update(repr(parts).encode())
     return digest.hexdigest()
-
-
-class _Unknown(Exception):
-    """It cannot be told what the schemas are made from."""
-
-
-def _add(digest: Any, files: Iterator[tuple[str, os.stat_result]], loaded_at: float) -> None:
-    found = sorted((path, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns) for path, info in files)
-    # What was written while this process was being loaded may be older or newer than what it runs.
-    if not found or max(max(mtime, ctime) for *_, mtime, ctime in found) > (loaded_at - SETTLED_SECONDS) * 1e9:
-        raise _Unknown
-    digest.update(repr(found).encode())
 
 
 def _distributions(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -117,10 +133,7 @@ def _distributions(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 yield entry.path, entry.stat()
 
 
-def _sources(package: str, within: Path) -> Iterator[tuple[str, os.stat_result]]:
-    root = Path(sys.modules[package].__file__ or "").resolve().parent
-    if not root.is_relative_to(within):
-        raise _Unknown
+def _sources(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     for folder, folders, _ in os.walk(root):
         folders[:] = [name for name in folders if name != "__pycache__"]
         with os.scandir(folder) as entries:

@@ -20,9 +20,8 @@ from mcp.shared.uri_template import UriTemplate
 from mcp_types import (
     INVALID_REQUEST,
     CallToolResult,
-    Completion,
-    CompletionArgument,
-    CompletionContext,
+    CompleteRequestParams,
+    CompleteResult,
     InputRequiredResult,
     PromptReference,
     ReadResourceRequestParams,
@@ -37,6 +36,7 @@ from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, Permissio
 from argosy_core.serving.announce import Announcer, LegacySubscriptions
 from argosy_core.serving.completion import Completions
 from argosy_core.serving.config import ServerConfig
+from argosy_core.serving.documents import DocumentServer
 from argosy_core.serving.icons import icon_of
 from argosy_core.serving.identity import TokenVerifier, WhoCalls, identify
 from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
@@ -64,7 +64,7 @@ class Domain(Protocol):
         ...
 
 
-class ArgosyServer(MCPServer[None]):
+class ArgosyServer(DocumentServer):
     """One server of the fleet.
 
     *background* is called after the last client has left. *changes_tools* says whether a change of the vault's file at
@@ -113,7 +113,7 @@ class ArgosyServer(MCPServer[None]):
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
         self._lowlevel_server.get_tool_input_schema = self.input_schema_of
         self._add_status_resource()
-        self.completion()(self.complete)  # type: ignore[no-untyped-call]
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
 
     # Who calls
 
@@ -184,14 +184,12 @@ class ArgosyServer(MCPServer[None]):
         """Whether *name* is one of this server's tools; overridden by servers whose tools come and go."""
         return name in self.entries
 
-    async def complete(
-        self,
-        ref: PromptReference | ResourceTemplateReference,
-        argument: CompletionArgument,
-        context: CompletionContext | None = None,
-    ) -> Completion:
+    async def complete(self, ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
         """The answer to ``completion/complete``, of this server or of one in front of it."""
-        return await self.completions.complete(self._launched, place_of(ref), argument.name, argument.value)
+        # Who asks counts, and not who started the server: names are no less somebody's own than what they name.
+        caller, place = self._lister_of(ctx.meta), place_of(params.ref)
+        found = await self.completions.complete(caller, place, params.argument.name, params.argument.value)
+        return CompleteResult(completion=found)
 
     async def owns_resource(self, uri: str) -> bool:
         """Whether *uri* is one of this server's resources, static or by template."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import anyio
 from anyio import CancelScope, from_thread, to_thread
+from anyio.lowlevel import current_token
 
 from argosy_core.errors import ArgosyError, Unavailable
 
@@ -67,18 +68,20 @@ class _Lane(Generic[P]):
 
 class Gathering(Generic[P]):
     """Hands what waits in a lane to *perform*, in a worker thread, a batch at a time; lanes do not wait for each other.
+    Each event loop has lanes of its own.
 
     *perform* finishes or fails every piece; what it raises, if that is of the error tree, fails those that are left.
     """
 
     def __init__(self, perform: Callable[[str, Sequence[P]], None]) -> None:
         self._perform = perform
-        self._lanes: dict[str, _Lane[P]] = {}
+        self._lanes: dict[tuple[object, str], _Lane[P]] = {}
 
     async def submit(self, name: str, piece: P) -> None:
         """Wait until *piece* is done. A caller that is cancelled takes its piece back unless it is being worked on."""
         ticket = _Ticket(piece)
-        lane = self._lanes.setdefault(name, _Lane())
+        place = (current_token(), name)
+        lane = self._lanes.setdefault(place, _Lane())
         lane.waiting.append(ticket)
         try:
             while not piece.is_done:
@@ -86,23 +89,23 @@ class Gathering(Generic[P]):
                     await ticket.turn.wait()
                     ticket.turn = anyio.Event()
                 else:
-                    await self._work(name, lane)
+                    await self._work(place, lane)
         finally:
             if ticket in lane.waiting:
                 lane.waiting.remove(ticket)
-            self._pass_turn(name, lane)
+            self._pass_turn(place, lane)
 
-    async def _work(self, name: str, lane: _Lane[P]) -> None:
+    async def _work(self, place: tuple[object, str], lane: _Lane[P]) -> None:
         batch, lane.waiting = _Batch(lane.waiting), []
         lane.is_busy = True
 
         def finish() -> None:
             if not batch.is_finished:
                 batch.is_finished = True
-                self._finish(name, lane, batch)
+                self._finish(place, lane, batch)
 
         def work() -> None:  # in a worker thread
-            self._perform_all(name, [ticket.piece for ticket in batch.tickets])
+            self._perform_all(place[1], [ticket.piece for ticket in batch.tickets])
             batch.is_done = True
             if batch.is_left:
                 with suppress(RuntimeError):  # the loop has ended
@@ -125,18 +128,18 @@ class Gathering(Generic[P]):
                 if not piece.is_done:
                     piece.fail(error)
 
-    def _finish(self, name: str, lane: _Lane[P], batch: _Batch[P]) -> None:
+    def _finish(self, place: tuple[object, str], lane: _Lane[P], batch: _Batch[P]) -> None:
         lane.is_busy = False
         for ticket in batch.tickets:
             if not ticket.piece.is_done:
                 ticket.piece.fail(Unavailable("it could not be written", hint="try again"))
             ticket.turn.set()
-        self._pass_turn(name, lane)
+        self._pass_turn(place, lane)
 
-    def _pass_turn(self, name: str, lane: _Lane[P]) -> None:
+    def _pass_turn(self, place: tuple[object, str], lane: _Lane[P]) -> None:
         if lane.is_busy:
             return
         if lane.waiting:
             lane.waiting[0].turn.set()
-        elif self._lanes.get(name) is lane:
-            del self._lanes[name]
+        elif self._lanes.get(place) is lane:
+            del self._lanes[place]

@@ -71,8 +71,12 @@ class Rows(ABC):
         before = self.row(id)
         self._run("drop_item", id=id)
         if before is not None:
-            self._run("free_keys", id=id)
-            self._wake(json.loads(before["keys"]))
+            self.free(id, json.loads(before["keys"]))
+
+    def free(self, id: str, keys: Sequence[str]) -> None:
+        """Let others have the conflict *keys* of an item that does not hold them any more."""
+        self._run("free_keys", id=id)
+        self._wake(keys)
 
     def fields(self, item: Item) -> dict[str, Any]:
         """What every substrate keeps of *item* in its columns."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Collection, Iterable
-from typing import Any, cast
+from typing import Any
 
 from argosy_core.storage.listening_bell import ANYTHING
 
@@ -65,7 +65,6 @@ def paths_in(message: str | bytes, me: str) -> frozenset[str]:
         found: Any = json.loads(message)
     except ValueError:
         return frozenset()
-    parts = cast("list[Any]", found) if isinstance(found, list) else []
-    if not parts or parts[0] == me:
+    if not isinstance(found, list) or not found or found[0] == me:
         return frozenset()
-    return frozenset(part for part in parts[1:] if isinstance(part, str))
+    return frozenset(part for part in found[1:] if isinstance(part, str))  # pyright: ignore[reportUnknownVariableType]

@@ -1,4 +1,4 @@
-"""SQL lives in files: statements by name, ``-- name: x`` above each, and their arguments by name, ``:x`` in the text."""
+"""SQL in files: statements by name, ``-- name: x`` above each, and their arguments by name, ``:x`` in the text."""
 
 from __future__ import annotations
 

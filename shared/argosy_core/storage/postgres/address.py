@@ -14,16 +14,18 @@ from argosy_core.errors import InvalidArgument
 SCHEMES = ("postgresql", "postgres")
 DEFAULT_SCHEMA = "argosy"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SECRET = ("password", "sslpassword")
 _HINT = "write it as postgresql://user:password@host/database?schema=name"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A database and a schema in it. *dsn* holds the password and is never shown; *shown* may be."""
+    """A database and a schema in it. *dsn* holds the password and is never shown; *public* is the URL without it, which
+    opens the same where the password is in the environment (``PGPASSWORD``) or in a file (``~/.pgpass``)."""
 
     dsn: str = field(repr=False)
     schema: str
-    shown: str
+    public: str
 
 
 def parse_address(url: str) -> Address:
@@ -42,9 +44,11 @@ def parse_address(url: str) -> Address:
         raise InvalidArgument("not a name of a schema, or more than one", hint=hint)
     rest = [(name, value) for name, value in options if name != "schema"]
     dsn = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(rest, quote_via=quote)))
-    return Address(dsn, schemas[0], _shown(parts, rest, schemas[0]))
+    return Address(dsn, schemas[0], _public(parts, rest, schemas[0]))
 
 
-def _shown(parts: SplitResult, options: list[tuple[str, str]], schema: str) -> str:
-    place = parts.netloc.rpartition("@")[2] or next((value for name, value in options if name == "host"), "localhost")
-    return f"postgresql://{place}{parts.path if not place.startswith('/') else ''}?schema={schema}"
+def _public(parts: SplitResult, options: list[tuple[str, str]], schema: str) -> str:
+    login, at, place = parts.netloc.rpartition("@")
+    kept = [(name, value) for name, value in options if name not in _SECRET]
+    query = urlencode([*kept, ("schema", schema)], quote_via=quote)
+    return f"postgresql://{login.partition(':')[0]}{at}{place}{parts.path}?{query}"

@@ -1,4 +1,4 @@
-"""What arrives while earlier work is on its way is done together by the next transaction. All of it runs on one loop."""
+"""What arrives while earlier work is on its way is done together by the next statement. All of it is on one loop."""
 
 from __future__ import annotations
 

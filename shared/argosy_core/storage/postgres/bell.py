@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from argosy_core.canonical import sha256_hex
@@ -45,15 +46,14 @@ class PostgresBell(ListeningBell):
     async def _send_all(self) -> None:
         try:
             while paths := self._outbox.take():
-                payloads = list(payloads_of(self._me, paths))
-                await self._database.run(FILE, lambda session, _, p=payloads: self._send(session, p))
+                await self._database.run(FILE, partial(self._send, list(payloads_of(self._me, paths))))
         except BaseException as failure:  # a ring is a cue: who missed it reads all the same
             self._outbox.give_up()
             if not isinstance(failure, Exception):
                 raise
             logger.warning("rings were not heard by others: the database did not take them", exc_info=True)
 
-    async def _send(self, session: Session, payloads: list[str]) -> None:
+    async def _send(self, payloads: list[str], session: Session, _: bool) -> None:
         await session.rows("ring", channel=self._channel, payloads=payloads)
 
     # Listening

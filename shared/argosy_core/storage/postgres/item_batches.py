@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from argosy_core.clock import Clock
@@ -54,12 +55,10 @@ async def claim_batch(database: Database, clock: Clock, known: Collection[str], 
     """Finish every one of *pieces*, all of one queue in which items have needs that are *known*."""
     for needs in dict.fromkeys(piece.needs for piece in pieces):
         some = [piece for piece in pieces if piece.needs == needs]
-        await database.run(FILE, lambda session, again, s=some: _claim(session, clock.now(), known, s, again=again))
+        await database.run(FILE, partial(_claim, clock.now(), known, some))
 
 
-async def _claim(
-    session: Session, now: datetime, known: Collection[str], pieces: Sequence[Claim], *, again: bool
-) -> None:
+async def _claim(now: datetime, known: Collection[str], pieces: Sequence[Claim], session: Session, again: bool) -> None:
     slots = [(piece, token) for piece in pieces for token in piece.tokens]
     tokens = [token for _, token in slots]
     if again:

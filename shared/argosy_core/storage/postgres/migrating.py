@@ -47,7 +47,7 @@ async def _version(session: Session, schema: str) -> int:
     found = int(row["version"] or 0) if row is not None else 0
     if found > newest_version():
         raise Conflict(
-            f"the database has version {found} of the vault's tables; this program knows versions up to {newest_version()}",
+            f"the vault's tables are of version {found}; this program knows versions up to {newest_version()}",
             hint="upgrade this program: pip install --upgrade argosy",
             found=found,
             known=newest_version(),

@@ -36,7 +36,7 @@ class PostgresStore(OpenStore):
         super().__init__()
         place = parse_address(url)
         self.address = Address(url)
-        self._state = place.shown
+        self._state = place.public
         self.root = root.expanduser().resolve()
         if not self.root.is_dir():
             raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")

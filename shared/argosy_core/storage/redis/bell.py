@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from argosy_core.ids import Ids
@@ -41,11 +42,13 @@ class RedisBell(ListeningBell):
     def _send_all(self) -> None:
         try:
             while paths := self._outbox.take():
-                message = message_of(self._me, paths)
-                self._connection.run(lambda client, m=message: client.publish(self._channel, m))
+                self._connection.run(partial(self._publish, message_of(self._me, paths)))
         except Exception:  # a ring is a cue: who missed it reads all the same
             logger.warning("rings were not heard by others: Redis did not take them", exc_info=True)
             self._outbox.give_up()
+
+    def _publish(self, message: str, client: Any) -> None:
+        client.publish(self._channel, message)
 
     def _watch_on(self) -> None:
         while not self._stop.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from argosy_core.clock import Clock
 from argosy_core.errors import AlreadyExists, Corrupted
 from argosy_core.storage.item import Item, ItemState
 from argosy_core.storage.item_order import Place, Rows
-from argosy_core.storage.item_record import item_path, line_of, read_item, text_of, unreadable
+from argosy_core.storage.item_record import given_item, item_path, line_of, read_item, text_of, unreadable
 from argosy_core.storage.item_session import Change, OpenQueue
 from argosy_core.storage.sqlite.database import Transaction
 
@@ -66,8 +67,15 @@ class TransactionQueue(OpenQueue):
     def read(self, place: Place) -> Item | None:
         try:
             return self.find(place.id)
-        except Corrupted:
+        except Corrupted as error:
+            self._set_aside(place.id, error.message)
             return None
+
+    def _set_aside(self, id: str, problem: str) -> None:
+        """Let nobody meet an item again that cannot be read."""
+        row = self._read.pop(id)
+        self._t.run("set_problem", queue=self.name, id=id, problem=problem)
+        self._rows.free(id, json.loads(row["keys"]))
 
     def refresh(self, item: Item) -> None:
         row = self._rows.row(item.id)
@@ -75,6 +83,8 @@ class TransactionQueue(OpenQueue):
             self._rows.put(item, row, record=row["record"], is_given=row["is_given"])
 
     def problems(self) -> Sequence[Item]:
+        for row in self._t.run("no_json", queue=self.name).fetchall():
+            self.read(Place(row["id"], row["state"]))
         return [unreadable(self.name, row["state"], row["id"], row["problem"]) for row in self._rows.broken()]
 
     def put_file(self, state: ItemState, id: str, data: bytes) -> None:
@@ -95,14 +105,6 @@ class TransactionQueue(OpenQueue):
         item = replace(item, seq=item.seq or rows.next_seq(), created_at=item.created_at or now)
         rows.put(item, None, record=data, is_given=1)
         self._t.changed.append(item_path(self.name, state, id))
-
-
-def given_item(queue: str, state: ItemState, id: str, data: bytes) -> Item:
-    """The item in a file; one with its *problem* set when it cannot be read."""
-    try:
-        return read_item(queue, state, id, data)
-    except Corrupted as error:
-        return unreadable(queue, state, id, error.message)
 
 
 def item_of(row: sqlite3.Row) -> Item:

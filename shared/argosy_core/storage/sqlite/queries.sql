@@ -119,6 +119,11 @@ UPDATE items SET
     state = :state, revision = :revision, priority = :priority, lane = :lane, parked = NULL, wake = :wake,
     lease_end = :lease_end, is_given = :is_given, record = :record
 WHERE id = :id AND queue = :queue;
+-- name: set_problem
+UPDATE items SET problem = :problem, lane = 0, parked = NULL, lease_end = NULL WHERE id = :id AND queue = :queue;
+-- name: no_json
+SELECT id, state FROM items
+WHERE queue = :queue AND problem IS NULL AND NOT json_valid(CAST(record AS TEXT)) LIMIT 1000;
 -- name: new_change
 INSERT INTO changes (paths) VALUES (:paths);
 -- name: drop_changes

@@ -99,7 +99,7 @@ def _image(name: str, node: Node, options: dict[int, list[Any]], picks: dict[int
         return FolderImage()
     choice = options[node.number][picks.get(node.number, 0)]
     if not isinstance(node, FolderNode):
-        return FileImage(choice, node.mtime_ns, node.mode)
+        return FileImage(choice, node.synced_mtime_ns, node.mode)
     names, mtime_ns = choice
     entries = tuple((child, _image(child, names[child], options, picks)) for child in sorted(names))
     return FolderImage(entries, mtime_ns)

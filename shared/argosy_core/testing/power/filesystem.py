@@ -36,6 +36,7 @@ class PowerFileSystem:
         self.guard: Callable[[str], None] = lambda _: None
         self.watch: Callable[[], None] = lambda: None
         self.now_ns = now_ns
+        self.tick_ns = TICK_NS
         self._open: dict[int, _Open] = {}
         self._fds = itertools.count(1000)
         self._locked: dict[int, int] = {}
@@ -96,7 +97,7 @@ class PowerFileSystem:
         return self._open[fd]
 
     def _tick(self) -> int:
-        self.now_ns += TICK_NS
+        self.now_ns += self.tick_ns
         return self.now_ns
 
     # The protocol

@@ -22,7 +22,7 @@ class FileNode:
         self.number = next(_numbers)
         self.seen = bytearray(image.data)
         self.synced = image.data
-        self.mtime_ns = image.mtime_ns
+        self.mtime_ns = self.synced_mtime_ns = image.mtime_ns
         self.mode = image.mode
         self._dirty: dict[int, None] = {}
         self._is_resized = False
@@ -47,6 +47,7 @@ class FileNode:
 
     def sync(self) -> None:
         self.synced = self._reached()
+        self.synced_mtime_ns = self.mtime_ns
         self.forget()
 
     def forget(self) -> None:
