@@ -26,6 +26,8 @@ _TAG = re.compile(r"#(\w[\w/-]*)")
 _DAY_TITLE = re.compile(r"\A\s*#\s+\d{4}-\d{2}-\d{2}\s*$", re.MULTILINE)
 _ONLY_HEADING = re.compile(r"#{1,6}[ \t][^\n]*")
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n")
+_ADDED = re.compile(rb"\n{1,2}## \d\d:\d\d(?: #[^\n]*)?\n")  # how `addition` begins
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _DAY_IN_NAME = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 
 
@@ -62,7 +64,7 @@ def day_of_stamp(mtime_ns: int) -> date:
 
 def decode_day(data: bytes) -> str:
     """The text of a day's file. Never fails: what is no UTF-8 is shown as �."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith(_UTF_16):
         return data.decode("utf-16", "replace")
     return data.decode("utf-8-sig", "replace")
 
@@ -77,6 +79,18 @@ def parse_day(content: str) -> list[Passage]:
         body = content[head.end() : following.start() if following else len(content)]
         found.append(_passage(head[1].zfill(5), head[2], body))
     return [p for p in found if p.text]
+
+
+def parse_on(before: bytes, known: Sequence[Passage], data: bytes) -> Sequence[Passage]:
+    """The entries in *data*, given that those in *before* are *known*: what was only added to is not read again."""
+    if data == before:
+        return known
+    added = data[len(before) :]
+    # A head that was not closed might be closed by what follows; then all of it is read otherwise.
+    grew = before and data.startswith(before) and not before.startswith((b"---", *_UTF_16))
+    if grew and _ADDED.match(added):
+        return [*known, *parse_day(added.decode("utf-8", "replace"))]
+    return parse_day(decode_day(data))
 
 
 def _without_head(content: str) -> str:

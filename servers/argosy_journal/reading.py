@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,12 +14,14 @@ from anyio import to_thread
 from argosy_core.errors import InvalidArgument, NotFound, TooLarge
 from argosy_core.serving.results import decode_cursor, encode_cursor
 from argosy_core.storage.base import Documents, FileInfo
-from argosy_journal.days import FOLDER, Passage, day_of, day_of_stamp, decode_day, parse_day
+from argosy_journal.days import FOLDER, Passage, day_of, day_of_stamp, decode_day, parse_day, parse_on
 from argosy_journal.models import JournalEntry
 
 MAX_SHOWN_CHARS = 20_000  # of one entry
 MAX_PAGE_CHARS = 200_000
 MOST_OF_A_LARGE_DAY_BYTES = 4 * 1024 * 1024  # the end of a file above the limit of a document
+MAX_KEPT_BYTES = 4 * 1024 * 1024
+MAX_KEPT = 100
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
@@ -64,6 +67,8 @@ class DayReader:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
+        # The day that is being written is read again and again: what was read of it stays, the oldest goes.
+        self._read: OrderedDict[str, tuple[bytes, Sequence[Passage]]] = OrderedDict()
 
     async def files(self, agent: str, days: Range, *, newest_first: bool = False) -> AsyncGenerator[DayFile]:
         """The files of *days* in order; a month's folder is listed when it is its turn."""
@@ -95,7 +100,18 @@ class DayReader:
         except TooLarge:
             data = await self._documents.read_from(file.path, max(0, file.stamp[1] - MOST_OF_A_LARGE_DAY_BYTES))
             data = data[data.find(b"\n## ") + 1 :]
-        return await to_thread.run_sync(lambda: parse_day(decode_day(data)))
+            return await to_thread.run_sync(lambda: parse_day(decode_day(data)))
+        before, known = self._read.pop(file.path, (b"", ()))
+        found = await to_thread.run_sync(parse_on, before, known, data)
+        self._keep(file.path, data, found)
+        return found
+
+    def _keep(self, path: str, data: bytes, passages: Sequence[Passage]) -> None:
+        if len(data) > MAX_KEPT_BYTES // 2:
+            return
+        self._read[path] = (data, passages)
+        while sum(len(kept) for kept, _ in self._read.values()) > MAX_KEPT_BYTES or len(self._read) > MAX_KEPT:
+            self._read.popitem(last=False)
 
     async def page(
         self, agent: str, days: Range, limit: int, cursor: str | None, *, backwards: bool

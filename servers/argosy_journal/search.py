@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from argosy_core.index.documents import Hit, IndexedDocument
 from argosy_core.index.library import Library, Shelf
-from argosy_core.index.matching import Sought, fold, matches, sought
+from argosy_core.index.matching import WORD_CHARS, Sought, fold, matches, sought
 from argosy_core.index.query import Term, parse
 from argosy_core.serving.config import ServerConfig
 from argosy_journal.days import FOLDER, Passage, day_of, day_of_stamp, decode_day, parse_day
@@ -25,9 +25,7 @@ MOST_DAYS = 100  # whose entries are looked at
 MOST_MONTHS = 240  # of a range that the index filters by; a longer one is filtered afterwards
 MATCHED_CHARS = 200_000  # of an entry
 MOST_BETWEEN = 20  # characters between two words of a phrase
-
-_Ranked = tuple[int, str, str, int, JournalEntry]
-"""How many words an entry holds, its day and place, and the entry."""
+MOST_FOUND = 5_000  # entries that a search goes through, page by page
 
 
 class JournalSearch:
@@ -40,20 +38,16 @@ class JournalSearch:
     async def find(self, agent: str, query: str, days: Range) -> list[JournalEntry]:
         """Entries of *days* that hold words of *query*: those with the most of them first, of these the newest."""
         terms = parse(query)
-        demands = [_needles(term) for term in terms]
-        weaker = [_needles(part) for term in terms for part in term.relaxed()]
-        strict, loose = list[_Ranked](), list[_Ranked]()
+        found = list[tuple[DayFile, Sequence[Passage]]]()
         for hit in await to_thread.run_sync(self._best_days, agent, query, days):
             file = _file_of(hit)
-            if not days.holds(file.day):
-                continue
-            for index, passage in enumerate(await self._reader.passages(file)):
-                text = _searched(passage)
-                for ranked, wanted in ((strict, demands), (loose, weaker)):
-                    if count := sum(_stands_in(text, needles) for needles in wanted):
-                        ranked.append((count, *file.order[1:], index, entry_of(passage, file)))
-        found = sorted(strict or loose, key=lambda found: found[:-1], reverse=True)
-        return [entry for *_, entry in found]
+            if days.holds(file.day):
+                found.append((file, await self._reader.passages(file)))
+        parts = [part for term in terms for part in term.relaxed()]
+        for wanted in (terms, parts) if len(parts) > len(terms) else (terms,):
+            if ranked := await to_thread.run_sync(_ranked, found, wanted):
+                return ranked
+        return []
 
     def _best_days(self, agent: str, query: str, days: Range) -> Sequence[Hit]:
         index = self._library().fresh(agent, (SCOPE,))
@@ -94,6 +88,19 @@ def _file_of(hit: Hit) -> DayFile:
     return DayFile(day, hit.path, (0, 0), hit.type)
 
 
+def _ranked(found: Sequence[tuple[DayFile, Sequence[Passage]]], terms: Sequence[Term]) -> list[JournalEntry]:
+    """Entries that hold some of *terms*, best first."""
+    demands = [_needles(term) for term in terms]
+    places: list[tuple[int, str, str, int, Passage, DayFile]] = []
+    for file, passages in found:
+        for index, passage in enumerate(passages):
+            text = _searched(passage)
+            if count := sum(_stands_in(text, needles) for needles in demands):
+                places.append((count, *file.order[1:], index, passage, file))
+    places.sort(key=lambda place: place[:4], reverse=True)
+    return [entry_of(passage, file) for *_, passage, file in places[:MOST_FOUND]]
+
+
 def _needles(term: Term) -> list[Sought]:
     return [sought(needle) for needle in term.needles]
 
@@ -104,11 +111,22 @@ def _searched(passage: Passage) -> str:
 
 def _stands_in(text: str, needles: Sequence[Sought]) -> bool:
     """Whether *needles* stand in *text* one after the other, with nothing but signs and spaces between them."""
+    if len(needles) == 1:
+        return _stands_alone(text, needles[0])
     ends: set[int] | None = None
     for needle in needles:
         places = matches(text, [needle])
         ends = {match.end for match in places if ends is None or any(_meet(text, end, match.start) for end in ends)}
     return bool(ends)
+
+
+def _stands_alone(text: str, needle: Sought) -> bool:
+    """Whether *needle* stands in *text*. Mostly the first place decides, and a look at it is enough."""
+    first = text.find(needle.stem)
+    if first < 0:
+        return False
+    near = text[max(0, first - 1) : first + len(needle.stem) + WORD_CHARS + 1]
+    return bool(matches(near, [needle])) or bool(matches(text, [needle]))
 
 
 def _meet(text: str, end: int, start: int) -> bool:

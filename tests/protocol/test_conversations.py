@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,7 @@ from argosy_core.conversations import Turn, estimate_tokens, newest_that_fit, re
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import OPERATOR_SCOPE, RUN_META, RunTokens, bearer_principal
 from argosy_core.storage.base import Store
+from argosy_core.storage.opening import open_store as open_any
 from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
 from argosy_journal.server import create
@@ -357,3 +359,36 @@ async def test_nobody_hears_when_another_principal_speaks(fleet: Fleet) -> None:
     await to_thread.run_sync(stop)
     paths = [str(path.relative_to(fleet.root)) for path in (fleet.root / "ada/conversations").rglob("*.jsonl")]
     assert len(paths) == 1 and server.domain.uris_of(paths[0]) == []
+
+
+async def test_journal_and_conversations_are_the_same_in_a_database(tmp_path: Path) -> None:
+    def opened() -> Store:
+        return open_any(tmp_path, "sqlite:///fleet.sqlite", create=True)
+
+    (tmp_path / "fleet.md").write_text("", encoding="utf-8")
+    store = await to_thread.run_sync(opened)
+    other = await to_thread.run_sync(opened)
+    try:
+        await store.documents.write("ada/model.md", b"# Model\n")
+        servers = [create(ServerConfig(store=each, agent="ada", clock=FakeClock())) for each in (store, other)]
+        async with Client(servers[0], cache=None) as one, Client(servers[1], cache=None) as two:
+            async with anyio.create_task_group() as tasks:
+                for number in range(10):
+                    arguments = {"text": f"Lit lamp {number}.", "key": f"k{number}"}
+                    tasks.start_soon(functools.partial(call, (one, two)[number % 2], "journal_append", **arguments))
+                    turn = {"conversation": "c", "role": "user", "text": f"turn {number}"}
+                    tasks.start_soon(functools.partial(call, (two, one)[number % 2], "conversation_add", **turn))
+            again = await call(two, "journal_append", text="Lit lamp 3.", key="k3")
+            read = await call(one, "journal_read", since="2026-11-20")
+            found = await call(two, "journal_search", query="lamps")
+            turns = await call(one, "conversation_turns", conversation="c")
+            listed = await call(two, "conversation_list")
+    finally:
+        await to_thread.run_sync(store.close)
+        await to_thread.run_sync(other.close)
+
+    assert again["duplicate"] is True
+    assert {item["text"] for item in read["items"]} == {f"Lit lamp {n}." for n in range(10)}
+    assert len(found["items"]) == 10
+    assert sorted(turn["text"] for turn in turns["turns"]) == [f"turn {n}" for n in range(10)]
+    assert [item["conversation"] for item in listed["items"]] == ["c"]

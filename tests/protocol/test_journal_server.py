@@ -20,7 +20,7 @@ from argosy_core.ids import SystemIds
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
-from argosy_journal.days import addition, decode_day, parse_day, render_entry
+from argosy_journal.days import addition, decode_day, parse_day, parse_on, render_entry
 from argosy_journal.server import create
 
 pytestmark = pytest.mark.anyio
@@ -169,6 +169,29 @@ def test_entries_that_were_added_are_read_back_in_order(entries: list[tuple[str,
     assert [(passage.time, passage.text, passage.tags, passage.key) for passage in found] == [
         ("12:05", text, ("tag",), key) for text, key in entries
     ]
+
+
+PIECES = (
+    "# 2026-11-20\n",
+    "---\na: 1\n",
+    "---\n",
+    "\n## 10:00 #t\none\n",
+    "\n\n## 11:00\ntwo\n",
+    "loose\n\n",
+    "x",
+    "\n",
+    "é",
+)
+
+
+@QUIET
+@given(
+    st.lists(st.sampled_from(PIECES) | st.binary(max_size=3), max_size=4), st.lists(st.sampled_from(PIECES), max_size=3)
+)
+def test_a_day_that_grew_is_read_as_if_it_were_new(before: list[str | bytes], added: list[str]) -> None:
+    old = b"".join(piece if isinstance(piece, bytes) else piece.encode() for piece in before)
+    new = old + "".join(added).encode()
+    assert list(parse_on(old, parse_day(decode_day(old)), new)) == parse_day(decode_day(new))
 
 
 OLDER = "Met the harbour master.\n\nWrote to the mill about the lamp glass."
