@@ -13,13 +13,13 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from pipes import Pipe, opened
 from typing import Any
 
 import anyio
 from mcp import Client
 from measure import Row
 from peers import Ours
+from stdio_pipe import Pipe, opened
 from vaults import make_agent
 
 START_SECONDS = 30.0

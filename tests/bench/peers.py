@@ -74,6 +74,16 @@ class Peer:
         """Whether the answer to a search holds the file of *word*, and not only the question."""
         return False
 
+    # Retrieval (P17) over texts that somebody labelled
+
+    def put(self, data: Path, texts: Mapping[str, str]) -> None:
+        """Put *texts*, by title, into *data* before the server starts. Raises NotHere where there are no files."""
+        raise NotHere(f"{self.name} keeps no files that could be put there")
+
+    def ranked(self, result: Mapping[str, Any]) -> list[str]:
+        """The titles in the answer to a search, best first."""
+        raise NotHere(f"{self.name} does not say what it found by title")
+
 
 class Ours(Peer):
     name = "argosy"
@@ -101,6 +111,15 @@ class Ours(Peer):
 
     def shows(self, answer: str, word: str) -> bool:
         return f"project_{word}" in answer
+
+    def put(self, data: Path, texts: Mapping[str, str]) -> None:
+        make_agent(data, 0)
+        for number, (title, text) in enumerate(texts.items()):
+            page = f"---\nname: {json.dumps(title)}\ntype: reference\n---\n\n{text}\n"
+            (data / "bench" / "memory" / f"reference_text_{number}.md").write_text(page, encoding="utf-8")
+
+    def ranked(self, result: Mapping[str, Any]) -> list[str]:
+        return [hit["title"] for hit in result["structuredContent"]["hits"]]
 
 
 class ServerMemory(Peer):
@@ -231,9 +250,13 @@ class BasicMemory(_PipPeer):
                 f"---\ntitle: seed {number}\ntype: note\npermalink: seed-{number}\n---\n\n{' '.join(prose.words(90))}\n"
             )
             (data / "notes" / f"seed {number}.md").write_text(text, encoding="utf-8")
+        self.seed_index(data)
+        return count
+
+    def seed_index(self, data: Path) -> None:
+        """Have it index what was put there; it would also do so by and by."""
         command = [str(self.environment_folder / "bin" / "basic-memory"), "reindex", "--search", "--full"]
         _run(*command, folder=data, environment=self.environment(data), check=False)
-        return count
 
     def command(self, data: Path) -> Sequence[str]:
         return [str(self.environment_folder / "bin" / "basic-memory"), "mcp"]
@@ -261,6 +284,16 @@ class BasicMemory(_PipPeer):
 
     def shows(self, answer: str, word: str) -> bool:
         return f"### {word}" in answer
+
+    def put(self, data: Path, texts: Mapping[str, str]) -> None:
+        (data / "notes").mkdir(parents=True)
+        for number, (title, text) in enumerate(texts.items()):
+            page = f"---\ntitle: {json.dumps(title)}\n---\n\n{text}\n"
+            (data / "notes" / f"text {number}.md").write_text(page, encoding="utf-8")
+        self.seed_index(data)
+
+    def ranked(self, result: Mapping[str, Any]) -> list[str]:
+        return re.findall(r"^### (.+)$", str(result["content"][0]["text"]), re.MULTILINE)
 
 
 class AtomicAgents(_PipPeer):

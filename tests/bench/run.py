@@ -52,7 +52,9 @@ def main() -> None:
     options = parser.parse_args()
     wanted = [name for name in options.only.split(",") if name] or list(CASES)
     rows: list[Row] = []
-    with compiled_environment(), tempfile.TemporaryDirectory(prefix="argosy-bench-", dir=ROOT) as folder:
+    scratch = ROOT / "build"  # on the same disk as the tree, and never part of it
+    scratch.mkdir(exist_ok=True)
+    with compiled_environment(), tempfile.TemporaryDirectory(prefix="argosy-bench-", dir=scratch) as folder:
         for name in wanted:
             print(f"… {name}", file=sys.stderr)
             for number, case in enumerate(CASES[name]):

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from anyio import to_thread
 from fleet_fixtures import make_vault, resource_text, text_of
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcp import Client
 from mcp.server.auth.middleware.auth_context import auth_context_var
@@ -28,6 +28,7 @@ from argosy_core.types import Role
 from argosy_journal.server import create
 
 pytestmark = pytest.mark.anyio
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of ours
 SECRET = "the cellar key hangs behind the clock"
 
 
@@ -118,6 +119,7 @@ async def test_a_budget_keeps_the_newest_turns_and_says_what_it_left_out(fleet: 
     assert (least["turns"][0]["text"], least["left_out"], least["cut"]) == ("9" * 240, 9, True)
 
 
+@QUIET
 @given(st.lists(st.text(max_size=60), max_size=8), st.integers(0, 60))
 def test_what_fits_is_the_longest_end_within_the_budget(texts: list[str], budget: int) -> None:
     turns = [Turn("user", text, "", number) for number, text in enumerate(texts, 1)]
@@ -131,6 +133,7 @@ def test_what_fits_is_the_longest_end_within_the_budget(texts: list[str], budget
     assert fitting.left_out == 0 or sum(costs[fitting.left_out - 1 :]) > budget
 
 
+@QUIET
 @given(st.lists(st.tuples(st.text(), st.none() | st.text(min_size=1)), max_size=5))
 def test_any_text_is_read_back_from_its_line(turns: list[tuple[str, str | None]]) -> None:
     made = [Turn("user", text, "t", n, None, "p", key) for n, (text, key) in enumerate(turns, 1)]

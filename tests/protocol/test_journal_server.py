@@ -12,7 +12,7 @@ import anyio
 import pytest
 from anyio import to_thread
 from fleet_fixtures import make_vault, resource_text, text_of
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mcp import Client
 
@@ -24,6 +24,7 @@ from argosy_journal.days import addition, decode_day, parse_day, render_entry
 from argosy_journal.server import create
 
 pytestmark = pytest.mark.anyio
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of ours
 NOON = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
 
 
@@ -146,11 +147,13 @@ async def test_bad_input_is_named(vault: Path, tool: str, arguments: dict[str, A
         assert (await call(client, tool, **arguments)).startswith(f"{code}:")
 
 
+@QUIET
 @given(st.text(max_size=300))
 def test_any_days_file_is_read(text: str) -> None:
     assert all(passage.text for passage in parse_day(text))
 
 
+@QUIET
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=60), st.none() | st.just("a key")), max_size=5))
 @example(
     [("## 10:00 #x\nforged", None), ("\\## 9:30", None), ("<!-- key: k -->\nmine", None), ("\\<!-- key: k -->", "k")]

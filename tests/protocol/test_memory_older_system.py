@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from anyio import to_thread
-from atomic_agents.corpus.filesystem import FilesystemCorpusBackend
-from atomic_agents.memory.backend import WritePolicy
-from atomic_agents.memory.filesystem import FilesystemBackend
-from atomic_agents.types import Capture
+from atomic_agents.corpus.filesystem import FilesystemCorpusBackend  # pyright: ignore[reportMissingTypeStubs]
+from atomic_agents.memory.backend import WritePolicy  # pyright: ignore[reportMissingTypeStubs]
+from atomic_agents.memory.filesystem import FilesystemBackend  # pyright: ignore[reportMissingTypeStubs]
+from atomic_agents.types import Capture  # pyright: ignore[reportMissingTypeStubs]
 from fleet_fixtures import config_for, make_vault, resource_text, text_of
 from mcp import Client
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import pytest
 from fleet_fixtures import make_vault
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from argosy_core.conversations import read_turns
@@ -30,6 +30,7 @@ from argosy_host.importing.pages import with_links
 from argosy_host.importing.streams import lines, values
 
 pytestmark = pytest.mark.anyio
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of ours
 DATA = Path(__file__).parents[1] / "data" / "importing"
 
 
@@ -41,7 +42,7 @@ def vault(tmp_path: Path) -> Path:
 async def bring(
     source: Path, vault: Path, *, apply: bool = True, kind: str | None = None, into: Into | None = None
 ) -> Any:
-    return await run_import(source, vault, "ada", "files", kind, into, apply)
+    return await run_import(source, vault, "ada", None, kind, into, apply)
 
 
 def files_of(vault: Path) -> dict[str, bytes]:
@@ -392,14 +393,24 @@ class Dripping(io.BytesIO):
         return super().read(self._size)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
-    max_leaves=8,
+ELEMENTS = (
+    None,
+    True,
+    5,
+    -12.5,
+    "",
+    "日本 🛳",
+    'a "b" \\ c',
+    [],
+    [1, [2, "]"]],
+    {},
+    {"a": {"b": ["},{"]}},
+    {"\u2028": "\n"},
 )
 
 
-@given(st.lists(JSON, max_size=5), st.integers(1, 7), st.booleans(), st.sampled_from([None, 2]))
+@QUIET
+@given(st.lists(st.sampled_from(ELEMENTS), max_size=5), st.integers(1, 7), st.booleans(), st.sampled_from([None, 2]))
 def test_a_list_is_read_element_by_element_however_it_drips(
     elements: list[Any], size: int, ascii_only: bool, indent: int | None
 ) -> None:
@@ -482,6 +493,7 @@ def test_a_line_without_end_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(lines(stream)) == [(1, b"short\n"), (2, None), (3, b"last\n"), (5, None)]
 
 
+@QUIET
 @given(st.text("[]|#! ab\n", max_size=30))
 def test_links_to_nothing_known_stay_as_they_are(body: str) -> None:
     assert with_links(body, {}) == body

@@ -13,6 +13,8 @@ PIECE_BYTES = 256 * 1024
 MAX_VALUE_CHARS = 64 * 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _SPACE = " \t\r\n"
+_OF_NUMBERS = "0123456789.eE+-"
+_NUMBER_CHARS = 64  # looked at behind a value: what follows one is a sign of another kind, or the text is not over
 
 
 def values(stream: IO[bytes], name: str) -> Iterator[Any]:
@@ -76,8 +78,8 @@ class _Text:
             except ValueError as exc:
                 self._grow(exc)
                 continue
-            # A number may go on in the next piece.
-            if end == len(self._text) and not self._ended and self._more(PIECE_BYTES):
+            # A number may go on in the next piece, also behind its point.
+            if not self._text[end : end + _NUMBER_CHARS].strip(_OF_NUMBERS) and self._more(PIECE_BYTES):
                 continue
             self.at += end - self._place
             self._place = end

@@ -51,7 +51,7 @@ class _Seen:
 
 
 @dataclass(slots=True)
-class _Fill:
+class Fill:
     """One comparison: waiting, running or over."""
 
     agent: str
@@ -72,17 +72,17 @@ class Fills:
         self._clock = clock
         self._load = load
         self._seen: dict[tuple[str, Shelf], _Seen] = {}
-        self._due: dict[tuple[str, Shelf], _Fill] = {}
+        self._due: dict[tuple[str, Shelf], Fill] = {}
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def wait(self, agent: str, shelves: Sequence[Shelf], patience_seconds: float) -> None:
-        """Begin what is due for *shelves* and wait for it, but not longer than *patience_seconds*.
+    def begin(self, agent: str, shelves: Sequence[Shelf]) -> Sequence[Fill]:
+        """What is under way or was due for *shelves*; what was due has begun."""
+        return [fill for shelf in shelves if (fill := self._begun(agent, shelf))]
 
-        Raises what a comparison that ended meanwhile failed with.
-        """
-        fills = [fill for shelf in shelves if (fill := self._begun(agent, shelf))]
+    def wait(self, fills: Sequence[Fill], patience_seconds: float) -> None:
+        """Wait for *fills*, but not longer than *patience_seconds*. Raises what one of them failed with."""
         deadline = self._clock.monotonic() + patience_seconds
         for fill in fills:
             fill.finished.wait(max(0.0, deadline - self._clock.monotonic()))
@@ -128,7 +128,7 @@ class Fills:
         if thread is not None:
             thread.join(timeout=wait_seconds)
 
-    def _begun(self, agent: str, shelf: Shelf) -> _Fill | None:
+    def _begun(self, agent: str, shelf: Shelf) -> Fill | None:
         seen = self._seen.get((agent, shelf))
         fresh = seen is not None and (self._bell.watching or self._is_recent(seen))
         if seen and fresh and seen.generation == self._index.generation:
@@ -138,13 +138,13 @@ class Fills:
     def _is_recent(self, seen: _Seen) -> bool:
         return self._clock.monotonic() - seen.at < RECHECK_SECONDS
 
-    def _begin(self, agent: str, shelf: Shelf) -> _Fill:
+    def _begin(self, agent: str, shelf: Shelf) -> Fill:
         with self._guard:
             if self._closed:
                 raise Unavailable("the search index is closed")
             fill = self._due.get((agent, shelf))
             if fill is None:
-                fill = self._due[agent, shelf] = _Fill(agent, shelf)
+                fill = self._due[agent, shelf] = Fill(agent, shelf)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="argosy-fill", daemon=True)
                 self._thread.start()
@@ -161,14 +161,14 @@ class Fills:
                     del self._due[fill.agent, fill.shelf]
                 fill.finished.set()
 
-    def _next(self) -> _Fill | None:
+    def _next(self) -> Fill | None:
         with self._guard:
             fill = next(iter(self._due.values()), None)
             if fill is None:
                 self._thread = None
             return fill
 
-    def _compare(self, fill: _Fill) -> None:
+    def _compare(self, fill: Fill) -> None:
         """What changes while this runs is heard on the bell, or found by the comparison after it."""
         agent, shelf = fill.agent, fill.shelf
         began = self._clock.monotonic()

@@ -23,7 +23,10 @@ OWN_KEPT = 10_000
 CLOSE_SECONDS = 5.0
 TIDY_EVERY = 500  # documents written one by one
 GATHER_SECONDS = 0.05  # what is written within it goes into the index together
-PATIENCE_SECONDS = 1.5  # how long a search waits for a comparison with the disk before it answers without
+# How long a search waits for a comparison with the disk before it answers without: for the first of all, and for one
+# that repeats what was done before and seldom finds anything.
+PATIENCE_SECONDS = 1.5
+REPEAT_PATIENCE_SECONDS = 0.3
 
 MakeDocument = Callable[[str, str, bytes, tuple[int, int]], IndexedDocument | None]
 """(agent, vault-relative path, bytes, stamp) → what the index holds of the file; None for nothing."""
@@ -127,13 +130,19 @@ class Library:
     def fresh(self, agent: str, scopes: Iterable[str], patience_seconds: float | None = None) -> DocumentIndex:
         """The index, after what is known to have changed in *scopes* of *agent* was taken in.
 
-        A comparison with the disk that is due is waited for at most *patience_seconds* (`PATIENCE_SECONDS`); it goes on
-        in a thread of its own, and `progress` tells how far it is.
+        A comparison with the disk that is due is waited for at most *patience_seconds* (by default a moment, longer
+        when there never was one); it goes on in a thread of its own, and `progress` tells how far it is.
         """
-        patience_seconds = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
         self._take_in()
-        self._fills.wait(agent, [self._shelves[scope] for scope in scopes], patience_seconds)
+        shelves = [self._shelves[scope] for scope in scopes]
+        if due := self._fills.begin(agent, shelves):
+            patience = self._patience(agent, shelves) if patience_seconds is None else patience_seconds
+            self._fills.wait(due, patience)
         return self.index
+
+    def _patience(self, agent: str, shelves: Iterable[Shelf]) -> float:
+        is_first = any(self.index.needs_rebuild(agent, shelf.scope) for shelf in shelves)
+        return PATIENCE_SECONDS if is_first else REPEAT_PATIENCE_SECONDS
 
     def whole(self, agent: str, scopes: Iterable[str], patience_seconds: float = 0.0) -> DocumentIndex:
         """As `fresh`, for who would be misled by a part. Raises Unavailable while the index is being filled."""

@@ -93,7 +93,7 @@ def fill_schemas(server: str, entries: Sequence[ToolEntry], loaded: Loaded = LOA
         folder = cache_folder()
         key = _key(entries, loaded) if server.isidentifier() else None
         path = None if folder is None or key is None else folder / f"{server}-{key[:16]}.json"
-        kept = _read(path, key) if path and key else {}
+        kept = _read(path, key) if path and key else dict[str, Schemas]()
         if kept.keys() == {entry.name for entry in entries}:
             for entry in entries:
                 entry.kept_schemas = kept[entry.name]

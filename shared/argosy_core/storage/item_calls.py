@@ -20,7 +20,6 @@ from argosy_core.storage.item_checks import (
 from argosy_core.storage.item_session import ItemSession
 
 T = TypeVar("T")
-_Found = list[Item]  # in the class, `list` is its method
 SETTLED_KEPT = 10_000
 
 
@@ -52,15 +51,9 @@ class ItemCalls(ABC):
         return await self._with_token(item, token, lambda i, lease: rules.renewed(i, lease, now(), lease_seconds))
 
     async def complete(self, item: str, token: str, result: Mapping[str, Any]) -> Item:
-        def complete(found: Item) -> Item:
-            if rules.is_repeat(found, token, result):
-                return found
-            rules.check_token(found, token)
-            return rules.completed(found, result, self._clock.now())
-
         def work(session: ItemSession) -> Item:
             check_content(result, "result")
-            return session.change(item, complete)
+            return session.change(item, lambda found: rules.completed_with(found, token, result, self._clock.now()))
 
         return await self._run(work)
 
@@ -107,10 +100,7 @@ class ItemCalls(ABC):
         return self.settled()
 
     def settled(self) -> Sequence[Item]:
-        found: _Found = []
-        while self._settled:
-            found.append(self._settled.popleft())
-        return found
+        return told_once(self._settled)
 
     async def get(self, item: str) -> Item:
         return await self._run(lambda session: session.change(item, _unchanged, settled=True))
@@ -137,6 +127,14 @@ class ItemCalls(ABC):
 
     async def queues(self) -> Sequence[str]:
         return await self._run(lambda session: session.names())
+
+
+def told_once(settled: deque[Item]) -> Sequence[Item]:
+    """What is in *settled*, which is empty then; whoever adds to it meanwhile is told of the next time."""
+    found: list[Item] = []
+    while settled:
+        found.append(settled.popleft())
+    return found
 
 
 def _unchanged(item: Item) -> Item:

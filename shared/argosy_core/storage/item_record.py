@@ -99,6 +99,14 @@ def read_item(queue: str, state: ItemState, id: str, data: bytes, *, is_checked:
         ) from exc
 
 
+def given_item(queue: str, state: ItemState, id: str, data: bytes) -> Item:
+    """The item in a file; one with its *problem* set when it cannot be read."""
+    try:
+        return read_item(queue, state, id, data)
+    except Corrupted as error:
+        return unreadable(queue, state, id, error.message)
+
+
 def unreadable(queue: str, state: ItemState, id: str, problem: str) -> Item:
     """What stands for a file that cannot be read."""
     return Item(id=id, queue=queue, state=state, payload={}, problem=problem)

@@ -189,6 +189,14 @@ def check_token(item: Item, token: str) -> Lease:
     return item.lease
 
 
+def completed_with(item: Item, token: str, result: Mapping[str, Any], now: datetime) -> Item:
+    """*item* ended by the holder of *token*; as it is when that very call ended it before. Raises Conflict."""
+    if is_repeat(item, token, result):
+        return item
+    check_token(item, token)
+    return completed(item, result, now)
+
+
 def is_repeat(item: Item, token: str, result: Mapping[str, Any]) -> bool:
     """Whether *item* was completed by this very call before."""
     if item.state != "done" or item.lease is None or item.lease.token != token:

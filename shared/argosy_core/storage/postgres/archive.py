@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 
 from argosy_core.clock import Clock
-from argosy_core.errors import AlreadyExists, Corrupted, NotFound
+from argosy_core.errors import AlreadyExists, NotFound
 from argosy_core.names import check_path
 from argosy_core.storage.base import ABSENT, LEFT_OUT
 from argosy_core.storage.chain_days import is_day_path
-from argosy_core.storage.item import Item, ItemState
-from argosy_core.storage.item_record import item_path, place_of_path, read_item, unreadable
+from argosy_core.storage.item import ItemState
+from argosy_core.storage.item_record import given_item, item_path, place_of_path
 from argosy_core.storage.postgres import chain_stream, documents, item_batches
 from argosy_core.storage.postgres.database import Database, Session, time_ns
 from argosy_core.storage.postgres.documents import DocumentTable
@@ -66,7 +66,7 @@ class PostgresArchive:
             await self._database.call(documents.FILE, work)
 
     async def _write_item(self, path: str, queue: str, state: ItemState, id: str, data: bytes) -> None:
-        item = _item(queue, state, id, data)
+        item = given_item(queue, state, id, data)
 
         async def put(session: Session, again: bool) -> None:
             async with session.transaction():
@@ -81,10 +81,3 @@ class PostgresArchive:
                 await rows.put(item, data)
 
         await self._database.call(item_batches.FILE, put)
-
-
-def _item(queue: str, state: ItemState, id: str, data: bytes) -> Item:
-    try:
-        return read_item(queue, state, id, data)
-    except Corrupted as error:
-        return unreadable(queue, state, id, error.message)

@@ -12,9 +12,11 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.ids import Ids
 from argosy_core.storage.base import PIECE_BYTES, Entry, Head, Piece, VerifyReport
+from argosy_core.storage.chain_anchors import anchors_path
 from argosy_core.storage.chain_appends import Append
 from argosy_core.storage.chain_lines import check_append, parse_line
-from argosy_core.storage.chain_verify import verify_stream
+from argosy_core.storage.chain_redaction import no_entry, redact_line
+from argosy_core.storage.chain_verify import verify_streams
 from argosy_core.storage.postgres.batches import Batches
 from argosy_core.storage.postgres.chain_stream import (
     FILE,
@@ -26,8 +28,9 @@ from argosy_core.storage.postgres.chain_stream import (
     heads_of,
     key_hash,
     learn_lines,
+    writer_bytes,
 )
-from argosy_core.storage.postgres.database import Database, Row, Session
+from argosy_core.storage.postgres.database import Database, Row, Session, time_ns
 
 MOST_TOGETHER = 256  # appends in one statement
 FIRST_ROWS, MOST_ROWS = 64, 8192
@@ -111,26 +114,56 @@ class PostgresChain:
         return await self._database.call(FILE, lambda session, _: _read_on(session, stream, position, max_bytes))
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
-        names = await self.streams() if stream is None else [stream]
         if stream is not None:
             await self._database.call(FILE, lambda session, _: check_stream(session, stream))
-        reports = [await to_thread.run_sync(self._verify, name) for name in names]
-        return VerifyReport(
-            sum(report.entries for report in reports),
-            sum(report.unchained for report in reports),
-            tuple(finding for report in reports for finding in report.findings),
-        )
+        return await to_thread.run_sync(verify_streams, self, stream)
 
-    def _verify(self, stream: str) -> VerifyReport:
-        return verify_stream(stream, self._day_files(stream))
+    # For worker threads
 
-    def _day_files(self, stream: str) -> Iterator[tuple[str, bytes]]:
-        """The stream as day files, each when it is asked for; for worker threads."""
+    def stored_streams(self) -> Sequence[str]:
+        return self._database.wait(FILE, lambda session, _: _streams(session))
+
+    def stored_anchors(self, stream: str) -> str | None:
+        row = self._database.wait(FILE, lambda session, _: session.row("anchors", path=anchors_path(stream)))
+        return None if row is None else bytes(row["data"]).decode("utf-8", "replace")
+
+    def stored_days(self, stream: str) -> Iterator[tuple[str, bytes]]:
+        """The stream as day files, each when it is asked for."""
         for row in self._database.wait(FILE, lambda session, _: session.rows("days", stream=stream)):
             yield day_path(stream, row["day"]), self._day_bytes(stream, row["day"])
 
     def _day_bytes(self, stream: str, day: str) -> bytes:
         return self._database.wait(FILE, lambda session, _: day_bytes(session, stream, day))
+
+    # Redaction
+
+    async def redact(self, stream: str, writer: str, seq: int) -> Entry:
+        now_ns = time_ns(self._clock.now())
+        return await self._database.call(FILE, lambda session, _: _redact(session, stream, writer, seq, now_ns))
+
+
+async def _redact(session: Session, stream: str, writer: str, seq: int, now_ns: int) -> Entry:
+    """Done twice it changes nothing, so an answer that was lost does no harm."""
+    await _check_learned(session, stream)
+    async with session.transaction():
+        await session.row("turn", stream=stream)
+        number = seq if 0 < seq < 1 << 62 else 0
+        row = await session.row("line_of_entry", stream=stream, writer=writer_bytes(writer), seq=number)
+        fields = parse_line(bytes(row["line"])) if row is not None else None
+        if row is None or fields is None:
+            raise no_entry(stream, writer, seq)
+        entry, line = redact_line(fields)
+        if line is not None:
+            place = {"stream": stream, "day": row["day"]}
+            new = line.rstrip(b"\n")
+            gained = len(new) - len(row["line"])
+            await session.rows("redact_line", **place, start=row["start"], line=new)
+            # By way of negative numbers: on the way a line must not stand where another one still does.
+            await session.rows("lift_lines", **place, start=row["start"], gained=gained)
+            await session.rows("set_lines_down", **place)
+            await session.rows("resize_day", path=day_path(stream, row["day"]), gained=gained, now_ns=now_ns)
+            await session.rows("turn_over", stream=stream, step=1)
+    return entry
 
 
 async def _streams(session: Session) -> list[str]:

@@ -92,5 +92,18 @@ ON CONFLICT (path) DO NOTHING RETURNING 1;
 INSERT INTO lines (stream, day, start, line, is_open)
 SELECT :stream, :day, f.start, f.line, f.is_open
 FROM unnest(:starts::bigint[], :lines::bytea[], :open::boolean[]) AS f (start, line, is_open);
+-- name: anchors
+SELECT data FROM documents WHERE path = :path;
+-- name: line_of_entry
+SELECT day, start, line FROM lines WHERE stream = :stream AND writer = :writer AND seq = :seq
+ORDER BY day DESC, start DESC LIMIT 1;
+-- name: redact_line
+UPDATE lines SET line = :line, key_hash = NULL WHERE stream = :stream AND day = :day AND start = :start;
+-- name: lift_lines
+UPDATE lines SET start = -(start + :gained::bigint) WHERE stream = :stream AND day = :day AND start > :start;
+-- name: set_lines_down
+UPDATE lines SET start = -start WHERE stream = :stream AND day = :day AND start < 0;
+-- name: resize_day
+UPDATE days SET size = size + :gained::bigint, mtime_ns = greatest(mtime_ns + 1, :now_ns) WHERE path = :path;
 -- name: turn_over
 UPDATE turns SET revision = revision + 1, epoch = epoch + :step WHERE stream = :stream;

@@ -11,12 +11,12 @@ from anyio import to_thread
 from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.content import check_expected
-from argosy_core.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, TooLarge
+from argosy_core.errors import Conflict, InvalidArgument, NotFound, TooLarge
 from argosy_core.ids import Ids
 from argosy_core.names import check_path
 from argosy_core.storage.base import ABSENT, ANY, Content, Expect, FileInfo
 from argosy_core.storage.chain_days import is_day_path
-from argosy_core.storage.item_record import place_of_path
+from argosy_core.storage.document_paths import check_document
 from argosy_core.storage.kept_versions import versions_of
 from argosy_core.storage.postgres.chain_stream import FILE as LINES
 from argosy_core.storage.postgres.chain_stream import day_bytes, stream_and_day
@@ -75,7 +75,7 @@ class DocumentTable:
     ) -> Work[Content]:
         if len(data) > max_bytes:
             raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {max_bytes}", path=path)
-        _check_kind(path)
+        check_document(path)
         fields = self._fields(path, data)
 
         async def write(session: Session, again: bool) -> Content:
@@ -155,7 +155,7 @@ class DocumentTable:
 
     def remove(self, path: str, expect: Expect) -> Work[None]:
         check_path(path)
-        _check_kind(path)
+        check_document(path)
 
         async def remove(session: Session, again: bool) -> None:
             if isinstance(expect, str):
@@ -228,13 +228,6 @@ async def _day(session: Session, path: str, max_bytes: int) -> Content:
         raise TooLarge(f"{path} has {row['size']} bytes; the limit is {max_bytes}", path=path)
     data = await day_bytes(session.of(LINES), *stream_and_day(path), 0, row["size"])
     return Content(path, data, sha256_hex(data), (row["mtime_ns"], row["size"]))
-
-
-def _check_kind(path: str) -> None:
-    if is_day_path(path):
-        raise PermissionDenied(f"{path} is part of a log", hint="logs are only appended to: log_append", path=path)
-    if place_of_path(path) is not None:
-        raise PermissionDenied(f"{path} is an item of a queue", hint="queue_enqueue makes one", path=path)
 
 
 async def _write_once(session: Session, path: str, expect: Expect, fields: dict[str, object]) -> int:

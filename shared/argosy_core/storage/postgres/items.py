@@ -17,6 +17,7 @@ from argosy_core.ids import Ids
 from argosy_core.names import is_sound
 from argosy_core.storage import item_rules as rules
 from argosy_core.storage.item import ITEM_STATES, Hold, Item, ItemState, Lease, NewItem
+from argosy_core.storage.item_calls import told_once
 from argosy_core.storage.item_checks import (
     check_claim,
     check_content,
@@ -192,10 +193,7 @@ class PostgresItems:
                 return piece.done
 
         def complete(found: Item) -> Item:
-            if rules.is_repeat(found, token, result):
-                return found
-            rules.check_token(found, token)
-            return rules.completed(found, result, self._clock.now())
+            return rules.completed_with(found, token, result, self._clock.now())
 
         return await self._change_on_loop(id, complete)
 
@@ -285,10 +283,7 @@ class PostgresItems:
         return self.settled()
 
     def settled(self) -> Sequence[Item]:
-        found: _Found = []
-        while self._settled:
-            found.append(self._settled.popleft())
-        return found
+        return told_once(self._settled)
 
     async def _settle(self, session: Session, queue: str | None) -> Sequence[str]:
         """Put right what time did to *queue*, or to all; their names."""

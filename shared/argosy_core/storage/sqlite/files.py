@@ -14,8 +14,7 @@ from argosy_core.content import check_expected
 from argosy_core.errors import InvalidArgument, NotFound, PermissionDenied, TooLarge
 from argosy_core.names import check_path
 from argosy_core.storage.base import ANY, Content, Expect, FileInfo
-from argosy_core.storage.chain_days import is_day_path
-from argosy_core.storage.item_record import place_of_path
+from argosy_core.storage.document_paths import check_document
 from argosy_core.storage.sqlite.database import Database, Transaction, Work
 from argosy_core.storage.sqlite.log_rows import bytes_of_day
 from argosy_core.vault import MAX_FILE_BYTES
@@ -128,7 +127,7 @@ class SqliteFiles:
         if len(data) > max_bytes:
             raise TooLarge(f"{path} would have {len(data)} bytes; the limit is {max_bytes}", path=path)
         folder, name = place_of(path)
-        _check_kind(path)
+        check_document(path)
         version = sha256_hex(data)
 
         def replace(t: Transaction) -> Content:
@@ -160,7 +159,7 @@ class SqliteFiles:
     def removing(self, path: str, *, expect: Expect = ANY) -> Work[None]:
         """The work of `remove`."""
         folder, name = place_of(path)
-        _check_kind(path)
+        check_document(path)
 
         def remove(t: Transaction) -> None:
             row = _existing(t, path, folder, name)
@@ -221,13 +220,6 @@ def check_place(t: Transaction, folder: str, name: str) -> None:
             above = "".join(f"{one}/" for one in parts[:number])
             if t.first("file", folder=above, name=part) is not None:
                 raise PermissionDenied(f"{above}{part} is a file: nothing can be in it", path=path)
-
-
-def _check_kind(path: str) -> None:
-    if is_day_path(path):
-        raise PermissionDenied(f"{path} is part of a log", hint="logs are only appended to: log_append", path=path)
-    if place_of_path(path) is not None:
-        raise PermissionDenied(f"{path} is an item of a queue", hint="queue_enqueue makes one", path=path)
 
 
 def _existing(t: Transaction, path: str, folder: str, name: str) -> sqlite3.Row:

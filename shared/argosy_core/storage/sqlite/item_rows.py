@@ -13,7 +13,7 @@ from argosy_core.clock import Clock
 from argosy_core.errors import AlreadyExists, Corrupted
 from argosy_core.storage.item import Item, ItemState
 from argosy_core.storage.item_order import Place, Rows
-from argosy_core.storage.item_record import item_path, line_of, read_item, text_of, unreadable
+from argosy_core.storage.item_record import given_item, item_path, line_of, read_item, text_of, unreadable
 from argosy_core.storage.item_session import Change, OpenQueue
 from argosy_core.storage.sqlite.database import Transaction
 
@@ -105,14 +105,6 @@ class TransactionQueue(OpenQueue):
         item = replace(item, seq=item.seq or rows.next_seq(), created_at=item.created_at or now)
         rows.put(item, None, record=data, is_given=1)
         self._t.changed.append(item_path(self.name, state, id))
-
-
-def given_item(queue: str, state: ItemState, id: str, data: bytes) -> Item:
-    """The item in a file; one with its *problem* set when it cannot be read."""
-    try:
-        return read_item(queue, state, id, data)
-    except Corrupted as error:
-        return unreadable(queue, state, id, error.message)
 
 
 def item_of(row: sqlite3.Row) -> Item:

@@ -14,9 +14,10 @@ from argosy_core.named_sql import named_statements
 from argosy_core.storage.gathering import Pending
 from argosy_core.storage.item import Item
 from argosy_core.storage.item_calls import ItemCalls
+from argosy_core.storage.item_record import given_item
 from argosy_core.storage.item_session import ItemSession, OpenQueue
 from argosy_core.storage.sqlite.database import Database, Transaction
-from argosy_core.storage.sqlite.item_rows import TransactionQueue, given_item, item_of
+from argosy_core.storage.sqlite.item_rows import TransactionQueue, item_of
 
 T = TypeVar("T")
 _STATEMENTS = named_statements("argosy_core.storage", "item_queries.sql")

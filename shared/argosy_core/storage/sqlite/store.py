@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from argosy_core.clock import Clock
 from argosy_core.errors import NotFound
@@ -12,6 +10,7 @@ from argosy_core.ids import Ids
 from argosy_core.storage.address import Address
 from argosy_core.storage.base import ANY, Content, Expect
 from argosy_core.storage.chain_appends import asked
+from argosy_core.storage.logged import Telling
 from argosy_core.storage.open_store import OpenStore, state_folder
 from argosy_core.storage.opening import sqlite_address
 from argosy_core.storage.sqlite.archive import SqliteArchive
@@ -22,19 +21,6 @@ from argosy_core.storage.sqlite.documents import SqliteDocuments
 from argosy_core.storage.sqlite.files import SqliteFiles
 from argosy_core.storage.sqlite.items import SqliteItems
 from argosy_core.storage.sqlite.leases import SqliteLeases
-
-
-class Telling(Protocol):
-    """The event to append to *stream* as *writer*: what *tell* makes of the document as it was written."""
-
-    @property
-    def stream(self) -> str: ...
-    @property
-    def writer(self) -> str: ...
-    @property
-    def key(self) -> str | None: ...
-    @property
-    def tell(self) -> Callable[[Content], Mapping[str, Any]]: ...
 
 
 class SqliteStore(OpenStore):
