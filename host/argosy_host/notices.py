@@ -59,7 +59,7 @@ def wanted_notice(settings: Mapping[str, Any]) -> Notice | None:
     given = settings.get(KEY)
     if given is None:
         return None
-    fields = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    fields = cast("dict[str, Any]", given if isinstance(given, dict) else {})
     command, webhook = fields.get("command"), fields.get("webhook")
     if fields.keys() == {"command"} and isinstance(command, list):
         words = cast("list[object]", command)

@@ -320,10 +320,10 @@ async def test_a_runs_mode_decides_how_far_it_acts(bench: Bench, mode: str, outc
 
 async def test_a_thousand_small_calls_are_as_many_as_were_granted(bench: Bench) -> None:
     bench.write("harbor/judges.md", "## Class policy\n\n- external_side_effect: allow_with_audit\n")
-    bench.write("harbor/tools.md", "## Tool costs\n\n- bank__pay: 0.04\n")
+    bench.write("harbor/tools.md", "## Tool costs\n\n- bank__pay: 0.12\n")
     bench.write("policy.md", "## Cost caps\n\n- daily_usd: 0.5\n")
-    outcomes = [(await evaluate(bench)).fields["outcome"] for _ in range(15)]
-    assert outcomes == ["allow"] * 12 + ["block"] * 3
+    outcomes = [(await evaluate(bench)).fields["outcome"] for _ in range(6)]
+    assert outcomes == ["allow"] * 4 + ["block"] * 2
     counted = json.dumps({"limits": {"actions": 2}})
     found = [(await evaluate(bench, "memory_write", counted, arguments={})).fields["outcome"] for _ in range(3)]
     assert found == ["allow", "allow", "block"]

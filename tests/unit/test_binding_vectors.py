@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from points import holds
 
@@ -66,6 +66,7 @@ def test_another_process_gives_the_same_whatever_its_hash_seed() -> None:
 
 
 @holds("hash-sensitivity")
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), json_values), st.text(max_size=3), json_values
 )

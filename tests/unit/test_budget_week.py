@@ -15,6 +15,7 @@ from argosy_core.clock import SystemClock
 from argosy_core.errors import BudgetExhausted
 from argosy_core.policy.money import nano_usd
 from argosy_core.serving.config import ServerConfig, open_store
+from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.fakes import SeededIds
 from argosy_core.types import Caller, Role
 from argosy_judge.judge import Judge
@@ -154,3 +155,25 @@ async def test_a_crash_between_the_record_and_the_ledger_settles_at_the_record(t
     assert (await budgets.settle("rook", made.reservation, 0.125, 0)).usd == 0.125
     for store in week.stores:
         store.close()
+
+
+async def test_a_cap_holds_over_a_database_too(tmp_path: Path) -> None:
+    clock, ids = WeekClock(MONDAY), SeededIds(9)
+    store = SqliteStore(tmp_path / "vault.sqlite", tmp_path, clock, ids, create=True)
+    for path, text in (("rook/model.md", "# M"), ("policy.md", POLICY)):
+        await store.documents.write(path, text.encode())
+    budgets = Judge(ServerConfig(store, agent="rook", clock=clock, ids=ids)).budgets
+    caller, made = Caller("rook", Role.HOST, run="r"), Counter[str]()
+
+    async def reserve() -> None:
+        try:
+            await budgets.reserve(caller, "rook", "r", Estimate(usd=0.2))
+            made["reserved"] += 1
+        except BudgetExhausted:
+            made["refused"] += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(reserve)
+    assert made == {"reserved": 4, "refused": 4}
+    store.close()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -31,6 +31,7 @@ from argosy_core.policy.money import nano_usd, show_usd, usd
 from argosy_core.types import ActionClass, Mode
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
+SLOW: Any = {"suppress_health_check": [HealthCheck.too_slow]}  # a grant has many fields, and machines are busy
 TOOLS = ("mail__send", "mail__read", "files__put", "memory_write", "mail__*", "m*", "*")
 PATHS = (".", "rook", "rook/output", "rook/output/a", "rook/memory", "shared")
 HOSTS = ("*", "example.org", "*.example.org", "api.example.org", "*.api.example.org", "other.net")
@@ -68,16 +69,19 @@ def allows(grant: Grant) -> set[tuple[str, str]]:
     return found | {("mode", m) for m in Mode if m.rank <= grant.mode.rank}
 
 
+@settings(max_examples=60, deadline=None, **SLOW)
 @given(grants, grants, grants)
 def test_meeting_is_associative(a: Grant, b: Grant, c: Grant) -> None:
     assert meet(meet(a, b), c) == meet(a, meet(b, c))
 
 
+@settings(max_examples=60, deadline=None, **SLOW)
 @given(grants, grants)
 def test_meeting_is_commutative(a: Grant, b: Grant) -> None:
     assert meet(a, b) == meet(b, a)
 
 
+@settings(max_examples=60, deadline=None, **SLOW)
 @given(grants)
 def test_a_grant_met_with_itself_or_with_everything_allows_the_same(a: Grant) -> None:
     assert allows(meet(a, a)) == allows(a)
@@ -85,11 +89,13 @@ def test_a_grant_met_with_itself_or_with_everything_allows_the_same(a: Grant) ->
     assert meet(a, UNLIMITED) == meet(a, a)
 
 
+@settings(max_examples=60, deadline=None, **SLOW)
 @given(grants, grants)
 def test_what_both_allow_is_exactly_what_each_allows(a: Grant, b: Grant) -> None:
     assert allows(meet(a, b)) == allows(a) & allows(b)
 
 
+@settings(max_examples=60, deadline=None, **SLOW)
 @given(st.lists(grants, max_size=5))
 def test_nothing_is_ever_widened(several: list[Grant]) -> None:
     found = effective(several)
@@ -102,6 +108,7 @@ def test_nothing_is_ever_widened(several: list[Grant]) -> None:
                 assert mine >= theirs if name == "breaker_s" else mine <= theirs
 
 
+@settings(max_examples=60, deadline=None, **SLOW)
 @given(grants)
 def test_a_grant_survives_being_written_and_read(a: Grant) -> None:
     whole = meet(a, a)
@@ -216,7 +223,7 @@ class TreeOfRuns(RuleBasedStateMachine):
 
 
 TestTreeOfRuns = TreeOfRuns.TestCase
-TestTreeOfRuns.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestTreeOfRuns.settings = settings(max_examples=25, stateful_step_count=20, deadline=None, **SLOW)
 
 
 # Files
