@@ -93,7 +93,7 @@ class Explanation(Result):
 class Estimate(BaseModel):
     """What something is expected to cost at most."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     usd: float = Field(ge=0, strict=True, allow_inf_nan=False, description="US dollars, at most")
     tokens: int = Field(default=0, ge=0)

@@ -68,7 +68,7 @@ class Explained(BaseModel):
     """Why a hit stands where it does. A keyword score is bm25 × recency × exactness, and hits that hold every word come
     before the others; with meaning too, the two ranks are fused."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     matched: str
@@ -85,7 +85,7 @@ class Explained(BaseModel):
 class Freshness(BaseModel):
     """What the index knew. *waiting* writes and *filling* (done/total files) are not in it yet."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     documents: int
     compared_seconds_ago: float | None
@@ -98,7 +98,7 @@ class Freshness(BaseModel):
 class Explanation(BaseModel):
     """How a search came to its hits. *relaxed*: some do not hold every word."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     hits: list[Explained]
     relaxed: bool

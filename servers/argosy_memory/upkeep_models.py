@@ -52,7 +52,7 @@ class LintPage(Page[LintFinding]):
 class Landed(BaseModel):
     """A capture that became a note, or was one already."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     uri: str
@@ -63,7 +63,7 @@ class Landed(BaseModel):
 class CaptureProblem(BaseModel):
     """A capture that did not land."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     line: int = Field(description="Where its block begins in the text, from 1")
     code: str

@@ -12,7 +12,7 @@ from argosy_core.serving.results import Result
 class PageLink(BaseModel):
     """A document at the other end of a link."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     title: str

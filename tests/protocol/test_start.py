@@ -55,7 +55,7 @@ def test_one_server_imports_its_own_package_and_no_other(vault: Path, sdk: set[s
     found = imported(command("serve", "memory", "--vault", str(vault), "--agent", "ada"), given, env)
 
     assert packages(found) - packages(sdk) <= ALWAYS | {"argosy_memory"}
-    assert not {"argosy_host.session", "argosy_host.gateway", "argosy_core.policy"} & found
+    assert not {"argosy_host.session", "argosy_host.gateway", "argosy_core.policy.judges_model"} & found
 
 
 def test_a_run_imports_the_servers_and_no_provider_that_it_does_not_ask(vault: Path, sdk: set[str]) -> None:
@@ -65,6 +65,30 @@ def test_a_run_imports_the_servers_and_no_provider_that_it_does_not_ask(vault: P
 
     servers = {name for name in found if name.startswith("argosy_")}
     assert found - servers <= ALWAYS | {"cronsim", "blake3", "cryptography"}
+
+
+COMPLETE = """
+from importlib import import_module
+from pydantic import BaseModel
+from argosy_core.fleet import packaged
+
+def below(kind):
+    for one in kind.__subclasses__():
+        yield one
+        yield from below(one)
+
+for server in packaged().servers:
+    import_module("argosy_host.server" if server.name == "host" else f"argosy_{server.name}.server")
+print(*(one.__name__ for one in below(BaseModel) if one.__module__.startswith("argosy_") and one.__pydantic_complete__))
+"""
+
+
+def test_no_model_is_completed_before_it_is_used() -> None:
+    line = [sys.executable, "-P", "-c", COMPLETE]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=environment())
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() in ([], ["Page"])  # the base that pages are made from is, when the first of them is made
 
 
 def test_the_command_line_is_eased_and_the_process_it_becomes_is_not(vault: Path) -> None:
