@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anyio import CancelScope, to_thread
+from anyio import to_thread
 
 from argosy_core.clock import Clock
 from argosy_core.content import ANY, Content, Expect
@@ -48,9 +48,7 @@ class FileStore(OpenStore):
             self.chain.append_here(telling.stream, telling.writer, telling.tell(content), telling.key)
             return content
 
-        with CancelScope(shield=True):
-            content = await to_thread.run_sync(write)
-        return content
+        return await to_thread.run_sync(write)  # which no cancellation breaks off once it has begun
 
     @property
     def root(self) -> Path:
