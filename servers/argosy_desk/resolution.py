@@ -146,7 +146,7 @@ def _fields(block: str) -> dict[str, str]:
 def _amendment(block: str, line: int) -> dict[str, Any] | None:
     named = next((x for x in lines_of(block) if x.kind == "text" and x.text.strip().startswith("amendment:")), None)
     codes = [code for code in code_blocks(block) if named is not None and code.line > named.number]
-    return load_map(codes[0].text, line + codes[0].line + 2) if codes else None
+    return load_map(codes[0].text + "\n", line + codes[0].line + 2) if codes else None
 
 
 def _written(value: str) -> str:

@@ -9,6 +9,7 @@ bell, the leases or both may be in a Redis: ``redis://host:6379/0?prefix=name``.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -19,6 +20,7 @@ from argosy_core.storage.address import FILES, VARIABLES, Address
 from argosy_core.storage.base import Store
 
 FLEET_FILE = "fleet.md"
+_SAYS_WHERE = re.compile(rf"^({'|'.join(VARIABLES)})\s*:", re.MULTILINE)
 SQLITE = "sqlite"
 POSTGRESQL = ("postgresql", "postgres")
 KNOWN = "files, sqlite:///PATH, postgresql://USER@HOST/DATABASE?schema=NAME"
@@ -59,15 +61,15 @@ def address_of(vault: Path | str) -> Address:
     from argosy_core.frontmatter import parse
 
     try:
-        text = (Path(vault).expanduser() / FLEET_FILE).read_text(encoding="utf-8")
-    except FileNotFoundError:
+        text = (Path(vault).expanduser() / FLEET_FILE).read_bytes().decode("utf-8", "replace")
+    except (FileNotFoundError, NotADirectoryError):
         return Address()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise Corrupted(f"{FLEET_FILE} cannot be read", hint="mend it, or name it with --store") from error
     page = parse(text)
     found = {name: page.fields.get(name) for name in VARIABLES}
     wrong = [name for name, value in found.items() if value is not None and not isinstance(value, str)]
-    if wrong or (page.problem and any(name in text for name in VARIABLES)):
+    if wrong or (page.problem and _SAYS_WHERE.search(text)):
         raise Corrupted(f"{FLEET_FILE} does not say where the vault is kept", hint="store: sqlite:///fleet.sqlite")
     return Address(found["store"] or FILES, found["bell"], found["leases"])
 
