@@ -38,7 +38,7 @@ demo: $(VENV)/.done-run
 	$(HOST) trace --vault $(VAULT)
 
 test: $(VENV)/.done-test
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 check: $(VENV)/.done-test $(VENV)/.done-check
 	$(VENV)/bin/ruff check
