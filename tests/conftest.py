@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, running_postgres
 from redis_server import RedisServer, running_redis
+
+# Machines are busy now and then: how long an example takes says nothing. HYPOTHESIS_PROFILE=thorough looks longer.
+settings.register_profile("brief", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "brief"))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mcp import Client
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.types import ResourceTemplateReference
 
 from argosy_core.conversations import Turn, estimate_tokens, newest_that_fit, read_turns, turn_line
 from argosy_core.serving.config import ServerConfig, open_store
@@ -301,6 +302,21 @@ async def test_no_name_argument_or_encoding_reaches_another_principals_conversat
     assert SECRET not in doctor and "keys" not in doctor
     log = "".join(path.read_text(encoding="utf-8") for path in (fleet.root / "ada/log").rglob("*.jsonl"))
     assert '"conversation.add"' in log and SECRET not in log and "keys" not in log and principal not in log
+
+
+async def test_names_of_conversations_are_completed_to_their_own_principal_alone(fleet: Fleet) -> None:
+    place = ResourceTemplateReference(uri="conversation://{id}")
+    typed = {"name": "id", "value": "ke"}
+    async with fleet.client() as client:
+        await call(client, "conversation_add", conversation="kettle", role="user", text="Mine.")
+        with calling(token_of("marit")):
+            await call(client, "conversation_add", conversation="keys", role="user", text=SECRET)
+            hers = (await client.complete(place, typed)).completion.values
+        with calling(token_of("jonah")):
+            others = (await client.complete(place, typed)).completion.values
+        own = (await client.complete(place, typed)).completion.values
+
+    assert (hers, others, own) == (["keys"], [], ["kettle"])
 
 
 async def test_a_run_has_the_conversations_of_whoever_it_is_for(fleet: Fleet) -> None:
