@@ -189,6 +189,7 @@ def link(name: str) -> tarfile.TarInfo:
         ("a.tar.gz", tarred(tarfile.TarInfo("../x")), "invalid_argument"),
         ("a.tar.gz", tarred(tarfile.TarInfo("a"), tarfile.TarInfo("a")), "corrupted"),
     ],
+    ids=("empty", "no-zip", "up", "absolute", "bomb", "no-tar", "link", "tar-up", "twice"),
 )
 def test_a_bundle_that_is_none_makes_no_vault(
     name: str, data: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
