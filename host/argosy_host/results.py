@@ -8,15 +8,8 @@ from typing import Any
 
 from mcp.types import CallToolResult, TextContent
 
-from argosy_core import errors
-from argosy_core.errors import ArgosyError, Unavailable
+from argosy_core.errors import ArgosyError, error_class
 from argosy_core.serving.shaping import ERROR_META
-
-_ERRORS: dict[str, type[ArgosyError]] = {
-    found.code: found
-    for found in vars(errors).values()
-    if isinstance(found, type) and issubclass(found, ArgosyError) and found is not ArgosyError
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,7 @@ class CallOutcome:
     def error(self) -> ArgosyError:
         """The failure as the error it was in its server."""
         message = self.text.removeprefix(f"{self.code}: ")
-        return _ERRORS.get(self.code or "", Unavailable)(message, **dict(self.detail))
+        return error_class(self.code)(message, **dict(self.detail))
 
 
 def outcome_of(result: CallToolResult) -> CallOutcome:

@@ -120,3 +120,11 @@ class DeadlineExceeded(ArgosyError, TimeoutError):
 
     code = "deadline_exceeded"
     retryable = True
+
+
+_BY_CODE: dict[str, type[ArgosyError]] = {found.code: found for found in ArgosyError.__subclasses__()}
+
+
+def error_class(code: str | None) -> type[ArgosyError]:
+    """The error of the tree that *code* names; Unavailable for one that this version does not know."""
+    return _BY_CODE.get(code or "", Unavailable)

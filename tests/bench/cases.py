@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 from mcp import Client, StdioServerParameters
-from measure import DurableFiles, Row, figures, interleave
+from measure import DurableFiles, Figures, Row, figures, interleave
 from vaults import Prose, fill_log, make_agent
 
 HERE = Path(__file__).parent
@@ -256,9 +256,10 @@ class RawServer:
                 return answer
 
 
-def cold_start(folder: Path, quick: bool) -> list[Row]:
-    """P9: from nothing to the first tool result, and resident memory."""
-    vault = make_agent(folder / "vault", 100)
+def measure_starts(
+    vault: Path, quick: bool, env: Mapping[str, str] = ENVIRONMENT
+) -> tuple[dict[str, Figures], dict[str, Figures]]:
+    """Milliseconds to the first result and resident MiB, of the echo server and of ours, started in turn."""
     memory = [*HOST, "serve", "memory", "--vault", str(vault), "--agent", "bench"]
     echo = [sys.executable, str(HERE / "echo_server.py")]
     starts: dict[str, list[float]] = {"echo": [], "ours": []}
@@ -268,13 +269,18 @@ def cold_start(folder: Path, quick: bool) -> list[Row]:
             ("echo", echo, "echo", {"text": "x"}),
             ("ours", memory, "memory_read", {"name": "user_seed_0"}),
         ):
-            raw = RawServer(command)
+            raw = RawServer(command, env)
             took = raw.first_result(tool, arguments)
             if index:
                 starts[name].append(took)
                 sizes[name].append(raw.resident_mib())
             raw.stop()
-    start, size = {n: figures(v) for n, v in starts.items()}, {n: figures(v) for n, v in sizes.items()}
+    return {n: figures(v) for n, v in starts.items()}, {n: figures(v) for n, v in sizes.items()}
+
+
+def cold_start(folder: Path, quick: bool) -> list[Row]:
+    """P9: from nothing to the first tool result, and resident memory."""
+    start, size = measure_starts(make_agent(folder / "vault", 100), quick)
     return [
         Row("P9", "cold start of one server to its first result", start["ours"].p50, start["echo"].p50,
             1.25 * start["echo"].p50, "ms", "≤ 1.25 × echo", start["ours"].p99),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from cases import ENVIRONMENT, HERE, HOST, RawServer, ok, serve, until_asked
+from cases import ENVIRONMENT, HERE, HOST, RawServer, measure_starts, ok, serve, until_asked
 from mcp import Client
 from measure import Row, figures, interleave
 from vaults import make_agent
@@ -34,23 +34,8 @@ def up(vault: Path) -> Generator[dict[str, str]]:
 def relayed_start(folder: Path, quick: bool) -> list[Row]:
     """P9 while the fleet is up: a client's server is a thin relay to it."""
     vault = make_agent(folder / "vault", 100)
-    memory = [*HOST, "serve", "memory", "--vault", str(vault), "--agent", "bench"]
-    echo = [sys.executable, str(HERE / "echo_server.py")]
-    starts: dict[str, list[float]] = {"echo": [], "ours": []}
-    sizes: dict[str, list[float]] = {"echo": [], "ours": []}
     with up(vault) as env:
-        for index in range(4 if quick else 16):
-            for name, command, tool, arguments in (
-                ("echo", echo, "echo", {"text": "x"}),
-                ("ours", memory, "memory_read", {"name": "user_seed_0"}),
-            ):
-                raw = RawServer(command, env)
-                took = raw.first_result(tool, arguments)
-                if index:
-                    starts[name].append(took)
-                    sizes[name].append(raw.resident_mib())
-                raw.stop()
-    start, size = {n: figures(v) for n, v in starts.items()}, {n: figures(v) for n, v in sizes.items()}
+        start, size = measure_starts(vault, quick, env)
     return [
         Row("P9", "relayed: start of one server to its first result", start["ours"].p50, start["echo"].p50,
             0.2 * start["echo"].p50, "ms", "≤ 0.2 × echo", start["ours"].p99),

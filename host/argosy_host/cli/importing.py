@@ -10,8 +10,7 @@ import click
 from argosy_core.errors import InvalidArgument
 from argosy_core.storage.address import Address
 from argosy_host.cli.options import agent_option, json_option, store_option, vault_option
-
-KINDS = ("basic-memory", "server-memory", "obsidian", "chatgpt", "claude")
+from argosy_host.importing import KINDS
 
 
 @click.command("import")

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from argosy_core.errors import ArgosyError, Unavailable
+from argosy_core.errors import Unavailable, error_class
 from argosy_core.storage.address import Address
 from argosy_host.cli.options import json_option, named, print_json, store_option, vault_option
 from argosy_host.progress import Progress
@@ -86,16 +86,12 @@ def _relayed(vault: Path, store: Address | None, asked: Mapping[str, Any], watch
             if message.get("tell") in _TOLD:
                 getattr(watcher, message["tell"])(*message["args"])
             elif "error" in message:
-                raise _error(message["error"])
+                failed = message["error"]
+                raise error_class(failed["code"])(failed["message"], hint=failed["hint"])
             elif "result" in message:
                 found_result: dict[str, Any] = message["result"]
                 return found_result
     raise Unavailable("the running fleet ended in the middle of the run", hint="mcp-host runs says how far it came")
-
-
-def _error(fields: Mapping[str, Any]) -> ArgosyError:
-    kind = next((kind for kind in ArgosyError.__subclasses__() if kind.code == fields["code"]), Unavailable)
-    return kind(fields["message"], hint=fields["hint"])
 
 
 class Terminal(Progress):

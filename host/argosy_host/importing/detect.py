@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 from argosy_core.errors import InvalidArgument, NotFound
+from argosy_host.importing import KINDS
 from argosy_host.importing.chat_exports import ChatGpt, Claude, kind_of
 from argosy_host.importing.containers import Bundle
 from argosy_host.importing.foreign import Reader
 from argosy_host.importing.markdown_folders import MarkdownFolder, is_basic_memory
 from argosy_host.importing.server_memory import ServerMemory
 
-KINDS = ("basic-memory", "server-memory", "obsidian", "chatgpt", "claude")
 FIRST_BYTES = 64 * 1024
 
 

@@ -26,7 +26,6 @@ class Starter:
 
     agent: str | None
     run: str | None = None
-    is_operator: bool = False
     principal: str | None = None
 
     @property
