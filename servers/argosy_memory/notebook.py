@@ -95,9 +95,9 @@ class Notebook:
         content = await self._documents.read(f"{agent}/memory/INDEX.md")
         return content.data.decode("utf-8", "replace")
 
-    async def search(self, agent: str, question: Question, *, explain: bool = False) -> SearchResult:
+    async def search(self, agent: str, question: Question) -> SearchResult:
         """The best documents for *question*."""
-        return await to_thread.run_sync(lambda: self.searcher.search(agent, question, explain=explain))
+        return await to_thread.run_sync(self.searcher.search, agent, question)
 
     async def recall(self, agent: str, task: str, token_budget: int, mode: RecallMode) -> Recall:
         """What to know for *task*."""
