@@ -132,7 +132,7 @@ class NoteWriter:
     ) -> tuple[NoteView, Content]:
         return await self._recorder.save(
             put.agent, put.caller, "memory.write", path, text, expect, view=view, key=put.key,
-            arguments_sha256=put.draft.fingerprint,
+            arguments_sha256=put.draft.fingerprint if put.key else None,
         )  # fmt: skip
 
     # Superseding
