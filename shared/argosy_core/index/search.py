@@ -28,7 +28,7 @@ from argosy_core.index.statements import statement
 MOST_SCORED = 1_000
 MOST_SCORED_OUTSIDE = 500
 MOST_SCORED_EVER = 1_000_000
-CLOSE_CANDIDATES = 80
+CLOSE_CANDIDATES = 40
 SPARE_CANDIDATES = 5
 DEEPER = 16
 RECENCY = {"boost": 0.25, "half_days": 60.0}
