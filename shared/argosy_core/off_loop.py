@@ -93,7 +93,8 @@ async def off_loop(function: Callable[..., T], *arguments: Any) -> T:
     answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     _threads.give(_Work(lambda: function(*arguments), copy_context(), answer))
     with CancelScope(shield=True):
-        return await answer
+        await answer
+    return answer.result()
 
 
 def _finish(answer: asyncio.Future[Any], result: Any) -> None:

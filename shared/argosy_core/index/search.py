@@ -176,9 +176,9 @@ def _rank_score(row: sqlite3.Row) -> float:
 
 def _bodies(connection: sqlite3.Connection, candidates: Sequence[_Candidate]) -> dict[int, str]:
     """Each one's text: its own, or what the full-text table holds, in one statement an agent."""
-    bodies: dict[int, str] = {each.row["id"]: each.row["body"] for each in candidates}
+    bodies: dict[int, str] = {each.row["id"]: each.row["body"] for each in candidates if each.row["body"] is not None}
     for agent in {each.where.agent for each in candidates}:
-        wanted = [n for each in candidates if each.where.agent == agent and bodies[n := each.row["id"]] is None]
+        wanted = [n for each in candidates if each.where.agent == agent and (n := each.row["id"]) not in bodies]
         bodies.update(connection.execute(statement("texts", agent), {"ids": json.dumps(wanted)}).fetchall())
     return bodies
 

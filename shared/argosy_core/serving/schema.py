@@ -27,7 +27,7 @@ def compact_output(schema: dict[str, Any]) -> dict[str, Any]:
 def _placed(node: Any, definitions: dict[str, Any], inside: tuple[str, ...]) -> Any:
     """*node* with definitions in the place of references to them, but for those it is *inside* of."""
     if isinstance(node, list):
-        return [_placed(item, definitions, inside) for item in cast("list[Any]", node)]
+        return [_placed(item, definitions, inside) for item in node]  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(node, dict):
         return node
     fields = _with_types(cast("dict[str, Any]", node))
@@ -45,7 +45,8 @@ def _name(fields: dict[str, Any]) -> str:
 def _named(node: Any, definitions: dict[str, Any]) -> set[str]:
     """The definitions that are still referred to: those that hold themselves."""
     if isinstance(node, list):
-        return {name for item in cast("list[Any]", node) for name in _named(item, definitions)}
+        named = (_named(item, definitions) for item in node)  # pyright: ignore[reportUnknownVariableType]
+        return set[str]().union(*named)
     if not isinstance(node, dict):
         return set()
     fields = cast("dict[str, Any]", node)
