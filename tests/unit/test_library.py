@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -169,7 +169,7 @@ def test_a_document_put_just_after_the_files_were_listed_is_not_removed(
 ) -> None:
     listed = store.files.files
 
-    def list_then_put(path: str, suffix: str = "") -> list[FileInfo]:
+    def list_then_put(path: str, suffix: str = "") -> Sequence[FileInfo]:
         found = listed(path, suffix)
         content = store.files.replace("ada/memory/two.md", b"alpha")
         library.index.put(IndexedDocument(
