@@ -56,6 +56,15 @@ async def found(client: Any, query: str) -> list[str]:
     return [hit["name"] for hit in result.structured_content["hits"]]
 
 
+async def puffin_told(client: Any, heard: Heard) -> None:
+    """Wait until the edit was told, is read, and is found."""
+    await heard.until(1)
+    assert "puffin" in (await client.read_resource(NOTE_URI)).contents[0].text
+    with anyio.fail_after(10):
+        while await found(client, "puffin") != ["user_keeper"]:
+            await anyio.sleep(0.02)
+
+
 ERAS = pytest.mark.parametrize("era", ["2026-07-28", "legacy"])
 
 
@@ -74,11 +83,7 @@ async def test_a_note_that_an_editor_saves_is_told_read_and_found(tmp_path: Path
         else:
             with file.open("a", encoding="utf-8") as opened:
                 opened.write("\nA puffin nests.\n")
-        await heard.until(1)
-        assert "puffin" in (await client.read_resource(NOTE_URI)).contents[0].text
-        with anyio.fail_after(10):
-            while await found(client, "puffin") != ["user_keeper"]:
-                await anyio.sleep(0.02)
+        await puffin_told(client, heard)
     assert set(heard.uris) == {NOTE_URI}
 
 
@@ -108,9 +113,5 @@ async def test_a_note_in_a_database_that_another_process_writes_is_told_read_and
     async with listening(vault, era, address) as (client, heard):
         assert await found(client, "puffin") == []
         await anyio.run_process([sys.executable, "-c", EDIT, str(vault), address, KEEPER], env=environment())
-        await heard.until(1)
-        assert "puffin" in (await client.read_resource(NOTE_URI)).contents[0].text
-        with anyio.fail_after(10):
-            while await found(client, "puffin") != ["user_keeper"]:
-                await anyio.sleep(0.02)
+        await puffin_told(client, heard)
     assert set(heard.uris) == {NOTE_URI}
