@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from argosy_core.index.documents import Entry
 from argosy_core.index.library import Library
 from argosy_core.serving.config import open_store
-from argosy_core.storage.base import Store
+from argosy_core.storage.base import Content, Store
 from argosy_core.testing.fakes import FakeClock
 from argosy_memory import index_page
 from argosy_memory.index_page import BEGIN, END, LONGEST_DELAY_SECONDS, IndexPages, render_block, with_block
@@ -146,3 +147,25 @@ def test_a_persons_lines_around_the_block_are_kept_byte_for_byte(before: str, af
 
     assert again.startswith(f"x{before}{BEGIN}") and again.endswith(f"{END}{after}")
     assert "old" not in again and again.count(BEGIN) == again.count(END) == 1
+
+
+def test_a_page_that_another_was_faster_with_is_made_of_what_is_known_then(
+    store: Store, pages: IndexPages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, "user_a", "A")
+    replace = store.files.replace
+
+    def overtaken(path: str, data: bytes, **expected: Any) -> Content:
+        """Somebody else writes a note and the page just before."""
+        monkeypatch.setattr(store.files, "replace", replace)
+        write(store, "user_b", "B")
+        other = open_store(store.files.root)
+        library = Library(other, FakeClock(), SHELVES, make_document)
+        IndexPages(other.files, library, FakeClock()).rebuild("ada")
+        library.close()
+        other.close()
+        return replace(path, data, **expected)
+
+    monkeypatch.setattr(store.files, "replace", overtaken)
+    pages.rebuild("ada")
+    assert "user_a.md" in page(store) and "user_b.md" in page(store)
