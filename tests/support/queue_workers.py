@@ -118,6 +118,7 @@ def work_and_kill(vault: Path, address: str, workers: int, kills: int, seed: int
     """
     chance, killed, started = random.Random(seed), 0, 0
     left: dict[int, tuple[Worker, int]] = {}
+    parent = os.getppid()
     with selectors.DefaultSelector() as ready:
 
         def add() -> None:
@@ -130,6 +131,8 @@ def work_and_kill(vault: Path, address: str, workers: int, kills: int, seed: int
         for _ in range(workers):
             add()
         while left:
+            if os.getppid() != parent:
+                os.killpg(0, signal.SIGKILL)  # whoever asked for this is gone
             for key, _ in ready.select(timeout=1):
                 worker, lines_left = left[key.fd]
                 said = os.read(key.fd, 65536)
