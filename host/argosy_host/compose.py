@@ -22,7 +22,15 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult, Tool
+from mcp.types import (
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    ClientCapabilities,
+    InputRequiredResult,
+    SamplingCapability,
+    Tool,
+)
 
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.fleet import FleetServer
@@ -36,7 +44,7 @@ from argosy_host.results import CallOutcome, outcome_of
 START_SECONDS = 20.0  # how long a server outside this process may take to answer first
 CALL_SECONDS = 60.0
 STDERR_TAIL_LINES = 5
-DIRECT = frozenset({"log"})  # of this process: called several times around every call, and needing nothing of a client
+DIRECT = frozenset({"log", "judge"})  # of this process: called several times around every call
 WITHHELD = ("ARGOSY_SECRET_", "ARGOSY_PASSPHRASE", "ARGOSY_HOST_KEY")  # no child of a vault's naming gets these
 HOST_KEY_VARIABLE = "ARGOSY_HOST_KEY"
 
@@ -64,7 +72,9 @@ class Fleet:
             direct = self.direct.get(info.server)
             if direct is not None:
                 with anyio.fail_after(timeout_seconds):
-                    return outcome_of(await call_directly(direct, info.remote_name, arguments, meta))
+                    result = await call_directly(direct, info.remote_name, arguments, meta)
+                if isinstance(result, CallToolResult):
+                    return outcome_of(result)
             return outcome_of(await self._send(info, dict(arguments), meta, timeout_seconds))
         except TimeoutError:
             raise Unavailable(f"{info.server} did not answer {tool} in time", hint="try again") from None
@@ -88,16 +98,30 @@ class Fleet:
         )
 
 
-async def call_directly(server: ArgosyServer, tool: str, arguments: Mapping[str, Any], meta: Any) -> CallToolResult:
-    """Call a tool of a server in this process without the protocol around it; who calls, and whether that role may, is
-    looked at by the server as in any call."""
-    request: ServerRequestContext[Any, Any] = ServerRequestContext(
-        session=cast("Any", None), lifespan_context=None, protocol_version="2026-07-28", method="tools/call", meta=meta
+@dataclass(frozen=True, slots=True)
+class _NoSession:
+    """Stands where a session would: whoever wants something of the client says so, and is called by the protocol."""
+
+    client_capabilities: ClientCapabilities = field(
+        default_factory=lambda: ClientCapabilities(sampling=SamplingCapability())
     )
+    can_send_request: bool = False
+
+
+_NO_SESSION = _NoSession()
+
+
+async def call_directly(
+    server: ArgosyServer, tool: str, arguments: Mapping[str, Any], meta: Any
+) -> CallToolResult | InputRequiredResult:
+    """Call a tool of a server in this process without the protocol around it; who calls, and whether that role may, is
+    looked at by the server as in any call. What needs a client first is an InputRequiredResult, and nothing is done."""
+    request: ServerRequestContext[Any, Any] = ServerRequestContext(
+        session=cast("Any", _NO_SESSION), lifespan_context=None, protocol_version="2026-07-28", method="tools/call",
+        meta=meta,
+    )  # fmt: skip
     context: Context[Any, Any] = Context(request_context=request, mcp_server=server, subscriptions=server.bus)
-    result = await server.call_tool(tool, dict(arguments), context)
-    assert isinstance(result, CallToolResult)  # these servers ask nobody anything
-    return result
+    return await server.call_tool(tool, dict(arguments), context)
 
 
 def load_server(name: str, config: ServerConfig) -> ArgosyServer:

@@ -238,3 +238,14 @@ async def test_what_was_approved_is_still_held_to_the_rules_when_it_runs(tmp_pat
 
     assert note(vault) == ""
     assert [act for _, act in enforced(vault)] == ["escalate_pending", "block_executed"]
+
+
+async def test_a_judge_that_wants_a_model_is_asked_through_the_protocol(tmp_path: Path, mender: Any) -> None:
+    asking = "## Default judge\n\n- backend: llm\n\n## Class policy\n\n- reversible_write: judge_required\n"
+    vault = make_vault(tmp_path / "v", {"judges.md": asking})
+
+    _, model = await run(vault, calls(("memory_write", NOTE)), says("Not noted."))
+
+    # Without a model the judge is unavailable, and says so in a judgment: nothing is allowed by a way around.
+    assert note(vault) == ""
+    assert model.returned()[0].startswith("blocked: JudgeUnavailable: a model should judge")
