@@ -80,7 +80,7 @@ class Judging:
 
     async def check_approved(self, binding: Binding) -> Ruling:
         """Whether what a person approved may still run by every rule, its cost set aside; nothing is logged."""
-        amendment = {"judge_note": "approved by a person", "appended_evidence": []}
+        amendment: dict[str, Any] = {"judge_note": "approved by a person", "appended_evidence": []}
         ruling = await self._ask(binding, {**proposal_of(binding), "amendment": amendment})
         if ruling.verdict == "allow":
             return ruling
@@ -231,7 +231,7 @@ def _ruling(outcome: CallOutcome, binding: Binding | None) -> Ruling:
     if known is None or (verdict == "allow" and not judgment.get("arguments_hash")):
         return Ruling("block", f"the judge answered {verdict!r}: {reason}", judgment, Act.BLOCK_EXECUTED)
     said = judgment.get("enforcement_action")
-    return Ruling(verdict, reason, judgment, said if said in known else known[0])
+    return Ruling(verdict, reason, judgment, str(said) if said in known else known[0])
 
 
 def _bounded(first: Ruling, second: Ruling) -> Ruling:
