@@ -224,9 +224,9 @@ class ArgosyServer(DocumentServer):
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         try:
-            entry = self._callable_entry(name, arguments, self.caller_of(context))
-            surroundings: Context[Any, Any] = context or Context(mcp_server=self)
-            value: Any = await entry.tool.run(arguments, surroundings)
+            caller = self.caller_of(context)
+            entry = self._callable_entry(name, arguments, caller)
+            value: Any = await entry.run(arguments, context or Context(mcp_server=self), caller)
             return value if isinstance(value, InputRequiredResult) else shape_result(value)
         except ArgosyError as error:
             return shape_error(error)
