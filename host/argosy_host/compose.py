@@ -20,7 +20,17 @@ from typing import Any, cast
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult, Tool
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.types import (
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    ClientCapabilities,
+    InputRequiredResult,
+    SamplingCapability,
+    Tool,
+)
 
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.fleet import FleetServer
@@ -34,6 +44,7 @@ from argosy_host.results import CallOutcome, outcome_of
 START_SECONDS = 20.0  # how long a server outside this process may take to answer first
 CALL_SECONDS = 60.0
 STDERR_TAIL_LINES = 5
+DIRECT = frozenset({"log", "judge"})  # of this process: called several times around every call
 WITHHELD = ("ARGOSY_SECRET_", "ARGOSY_PASSPHRASE", "ARGOSY_HOST_KEY")  # no child of a vault's naming gets these
 HOST_KEY_VARIABLE = "ARGOSY_HOST_KEY"
 
@@ -46,6 +57,7 @@ class Fleet:
     catalog: Catalog = field(default_factory=Catalog)
     problems: dict[str, str] = field(default_factory=dict[str, str])
     local: set[str] = field(default_factory=set[str])
+    direct: dict[str, ArgosyServer] = field(default_factory=dict[str, ArgosyServer])
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
@@ -57,7 +69,15 @@ class Fleet:
         # A run token is for our own servers only: a foreign one could act with it.
         meta: Any = {RUN_META: token} if token and info.own else None
         try:
+            direct = self.direct.get(info.server)
+            if direct is not None:
+                with anyio.fail_after(timeout_seconds):
+                    result = await call_directly(direct, info.remote_name, arguments, meta)
+                if isinstance(result, CallToolResult):
+                    return outcome_of(result)
             return outcome_of(await self._send(info, dict(arguments), meta, timeout_seconds))
+        except TimeoutError:
+            raise Unavailable(f"{info.server} did not answer {tool} in time", hint="try again") from None
         except MCPError as exc:
             raise Unavailable(f"{info.server} did not answer {tool}: {exc.message}", hint="try again") from exc
         except RuntimeError:
@@ -76,6 +96,32 @@ class Fleet:
         return await client.session.send_request(
             CallToolRequest(params=params), CallToolResult, request_read_timeout_seconds=timeout_seconds
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _NoSession:
+    """Stands where a session would: whoever wants something of the client says so, and is called by the protocol."""
+
+    client_capabilities: ClientCapabilities = field(
+        default_factory=lambda: ClientCapabilities(sampling=SamplingCapability())
+    )
+    can_send_request: bool = False
+
+
+_NO_SESSION = _NoSession()
+
+
+async def call_directly(
+    server: ArgosyServer, tool: str, arguments: Mapping[str, Any], meta: Any
+) -> CallToolResult | InputRequiredResult:
+    """Call a tool of a server in this process without the protocol around it; who calls, and whether that role may, is
+    looked at by the server as in any call. What needs a client first is an InputRequiredResult, and nothing is done."""
+    request: ServerRequestContext[Any, Any] = ServerRequestContext(
+        session=cast("Any", _NO_SESSION), lifespan_context=None, protocol_version="2026-07-28", method="tools/call",
+        meta=meta,
+    )  # fmt: skip
+    context: Context[Any, Any] = Context(request_context=request, mcp_server=server, subscriptions=server.bus)
+    return await server.call_tool(tool, dict(arguments), context)
 
 
 def load_server(name: str, config: ServerConfig) -> ArgosyServer:
@@ -227,6 +273,8 @@ async def _enlist(fleet: Fleet, wanted: _Wanted, client: Client, local: ArgosySe
     fleet.clients[server.name] = client
     if server.own and local is not None:
         fleet.local.add(server.name)
+        if server.name in DIRECT:
+            fleet.direct[server.name] = local
 
 
 async def _listed(client: Client, meta: Any) -> list[Tool]:
