@@ -15,6 +15,7 @@ from anyio import to_thread
 from argosy_core.canonical import arguments_hash, canonical_json
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError
+from argosy_core.policy.judgment import EnforcementAction
 from argosy_core.secrets.placeholders import has_placeholder, inject
 from argosy_core.types import ActionClass
 from argosy_host.catalog import ToolInfo
@@ -86,6 +87,8 @@ class Gate:
         self._progress.judged(tool.name, ruling.verdict, ruling.reason)
         if ruling.verdict == "allow":
             return await self._execute(binding, ruling.verdict, started)
+        if ruling.enforcement == EnforcementAction.AUDIT_BYPASS:
+            return await self._execute(binding, "read", started)
         if ruling.verdict == "escalate":
             return await self._ask(binding, ruling, started)
         return await self._block(binding, ruling, started)
@@ -126,6 +129,10 @@ class Gate:
         """Record that a person decided against a call."""
         await self._log_answer(call, decision, proposal, None)
 
+    def _only_records(self, tool: ToolInfo) -> bool:
+        """Whether the call only reads and is judged for the record: then it is made even when the judge is away."""
+        return tool.action_class is ActionClass.READ_ONLY and self._run.judged_reads.only_records(tool.name)
+
     def _offered(self) -> list[ToolInfo]:
         return self._run.fleet.catalog.for_agent(full=True)
 
@@ -141,6 +148,8 @@ class Gate:
         except ArgosyError as error:
             outcome = CallOutcome(str(error), None, is_error=True, code=error.code)
         ruling = _ruling(outcome, binding)
+        if outcome.is_error and self._only_records(binding.tool):
+            ruling = replace(ruling, enforcement=EnforcementAction.AUDIT_BYPASS.value)
         await self._run.log(
             "judgment",
             {
@@ -152,7 +161,7 @@ class Gate:
                 "tool_name": binding.tool.name,
                 "proposal": {**proposal, "classification": ruling.judgment.get("classification")},
                 "judgment": {"outcome": ruling.verdict, "reason": ruling.reason},
-                "raw_outcome": ruling.judgment.get("outcome"),
+                "raw_outcome": ruling.judgment.get("raw_outcome", ruling.judgment.get("outcome")),
                 "enforcement_action": ruling.enforcement,
                 "binding": binding.as_json(),
                 "latency_ms": ruling.judgment.get("latency_ms"),
@@ -266,7 +275,7 @@ def _ruling(outcome: CallOutcome, binding: Binding) -> Ruling:
         return Ruling("block", "the judge judged other arguments", judgment, "block_executed")
     verdict, reason = str(judgment.get("outcome")), str(judgment.get("reason", ""))
     if verdict == "allow":
-        return Ruling(verdict, reason, judgment, "allow_executed")
+        return Ruling(verdict, reason, judgment, str(judgment.get("enforcement_action") or "allow_executed"))
     if verdict == "escalate":
         return Ruling(verdict, reason, judgment, "escalate_pending")
     if verdict == "block":
