@@ -15,8 +15,11 @@ from fleet_fixtures import Recorder, Scripted, Step, calls, make_vault, says
 from judges import verdict
 from messages_api import Api, Failure, Raw, Silence, messages_api
 
+from argosy_core.errors import Unavailable
 from argosy_core.types import Role
+from argosy_host.compose import Fleet
 from argosy_host.direct import call_tool
+from argosy_host.results import CallOutcome
 from argosy_host.runs import Limits, RunResult
 from argosy_host.session import RunOptions, run_task
 
@@ -204,3 +207,20 @@ async def test_shadow_mode_lets_no_write_through(tmp_path: Path, monkeypatch: py
     policy = SHADOW + "\n## Class policy\n\n- reversible_write: judge_required\n"
     await run(tmp_path, monkeypatch, policy, [says_verdict("block")])
     assert not (tmp_path / "vault" / WRITTEN).exists()
+
+
+async def test_shadow_mode_stops_no_reading_when_the_judge_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = Fleet.call
+
+    async def away(fleet: Fleet, tool: str, *rest: Any, **more: Any) -> CallOutcome:
+        if tool == "judge_evaluate":
+            raise Unavailable("judge broke off")
+        return await called(fleet, tool, *rest, **more)
+
+    monkeypatch.setattr(Fleet, "call", away)
+    result, model, _ = await run(tmp_path, monkeypatch, SHADOW, [], READING)
+    assert (result.status, "rapeseed" in model.returned()[0]) == ("ok", True)
+    [event] = judgments(tmp_path)
+    assert (event["enforcement_action"], event["raw_outcome"]) == ("audit_bypass", "block")
