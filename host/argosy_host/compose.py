@@ -149,7 +149,7 @@ async def compose(
             yield fleet
     except BaseExceptionGroup as group:
         # Task groups wrap what the caller's own block raised; callers want it as it was.
-        raise _first(group) from None
+        raise first_of(group) from None
 
 
 @asynccontextmanager
@@ -282,7 +282,7 @@ async def _listed(client: Client, meta: Any) -> list[Tool]:
 
 
 def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
-    exc = _first(exc)
+    exc = first_of(exc)
     errors.seek(0)
     tail = " | ".join(line.strip() for line in errors.readlines()[-STDERR_TAIL_LINES:] if line.strip())
     if isinstance(exc, TimeoutError):
@@ -294,7 +294,8 @@ def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
     return f"{what} [{tail}]" if tail else what
 
 
-def _first(exc: BaseException) -> BaseException:
+def first_of(exc: BaseException) -> BaseException:
+    """What a task group wrapped, as it was raised."""
     if isinstance(exc, BaseExceptionGroup):
-        return _first(cast("BaseExceptionGroup[BaseException]", exc).exceptions[0])
+        return first_of(cast("BaseExceptionGroup[BaseException]", exc).exceptions[0])
     return exc
