@@ -17,6 +17,7 @@ from mcp import Client
 
 from argosy_core.clock import Clock, rfc3339
 from argosy_core.errors import Unavailable
+from argosy_core.policy.judgment import EnforcementAction
 from argosy_core.serving.config import ServerConfig
 from argosy_core.storage.base import Store
 from argosy_core.types import Role
@@ -79,7 +80,7 @@ async def _replay(store: Store, since: str, agent: str | None) -> list[Replayed]
         async for event in _judgments(log, since):
             fields: Mapping[str, Any] = event["fields"]
             name = str(fields.get("agent_name"))
-            if agent not in (None, name) or not isinstance(fields.get("proposal"), dict):
+            if agent not in (None, name) or not _is_whole(fields):
                 continue
             if name not in judges:
                 judges[name] = await _connect(stack, store, "judge", name)
@@ -102,6 +103,12 @@ async def _judgments(log: Client, since: str) -> AsyncGenerator[Mapping[str, Any
         cursor = found["next_cursor"]
         if cursor is None:
             return
+
+
+def _is_whole(fields: Mapping[str, Any]) -> bool:
+    """Whether the event is of a judgment as a whole, with what was judged, and not one judge's part of it."""
+    part = fields.get("enforcement_action") == EnforcementAction.ALLOW_PENDING_NEXT_JUDGE
+    return isinstance(fields.get("proposal"), dict) and not part
 
 
 async def _again(judge: Client, agent: str, event: Mapping[str, Any]) -> Replayed:

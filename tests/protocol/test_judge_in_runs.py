@@ -63,7 +63,8 @@ async def run(
 def judgments(tmp_path: Path) -> list[dict[str, Any]]:
     files = sorted((tmp_path / "vault/ada/log").rglob("*.jsonl"))
     lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line["kind"] == "judgment"]
+    whole = [line for line in lines if line["kind"] == "judgment"]
+    return [line for line in whole if line["enforcement_action"] != "allow_pending_next_judge"]
 
 
 def says_verdict(outcome: str, reason: str = "because", **more: Any) -> Raw:
