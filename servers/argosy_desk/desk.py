@@ -25,6 +25,7 @@ from argosy_core.ids import new_id
 from argosy_core.names import check_path
 from argosy_core.policy.judges_md import load_judges
 from argosy_core.policy.judges_model import Escalation
+from argosy_core.policy.judgment import acted_key
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
 from argosy_core.serving.server import need_agent
@@ -44,6 +45,8 @@ FLEET = "_fleet"
 FOLDER = "vault/escalations"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
 CLAIMED = ".resolved-emitted"
+CLAIM_SECONDS = 600.0  # far more than a run needs from claiming an answer to saying that it acts on it
+HOST = "host"  # the log's writer for what runs do
 MAX_CLAIMED = 50  # answers that one run acts on
 _WAITING = ("pending", "unparseable")
 
@@ -257,25 +260,46 @@ class Desk:
     async def claim(self, caller: Caller) -> QuestionPage:
         """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
 
-        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run that
-        dies after that has not acted, and nobody will: a call must not run twice because somebody was unsure.
+        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run
+        that acts says so in the log first (`acted_key`). One that died before that has done nothing: after CLAIM_SECONDS
+        another takes its place. One that died after it may have done it, and nobody does it again.
         """
         agent = need_agent(caller)
         claimed: list[Question] = []
         for info in await self._documents.list(f"{agent}/{FOLDER}", ".md", deep=True):
             folder, _, name = info.path.rpartition("/")
             mark = f"{folder}/.{name}{CLAIMED}"
-            if await self._documents.info(mark) is not None:
+            known = await self._claimable(agent, mark, name.removesuffix(".md"))
+            if known is None:
                 continue
             question = await self._read(info.path)
             if question.kind != "escalation" or question.decision in (None, "withdrawn"):
                 continue
-            with suppress(AlreadyExists):  # another run of the agent was first
-                await self._documents.write(mark, b"", expect=ABSENT)
+            with suppress(AlreadyExists, Conflict):  # another run of the agent was first
+                said = f"{rfc3339(self._clock.now())} {caller.run or ''}\n"
+                await self._documents.write(mark, said.encode(), expect=known)
                 claimed.append(question)
                 if len(claimed) == MAX_CLAIMED:
                     break
         return QuestionPage(items=claimed)
+
+    async def _claimable(self, agent: str, mark: str, question: str) -> str | None:
+        """The version of *mark* for whoever may claim the question: ABSENT, or that of a claim that came to nothing.
+
+        None where it is claimed, or acted on; an empty mark says the latter.
+        """
+        try:
+            content = await self._documents.read(mark)
+        except NotFound:
+            return ABSENT
+        claimed_at = _decoded(content).partition(" ")[0]
+        if not claimed_at or (self._clock.now() - parse_time(claimed_at)).total_seconds() < CLAIM_SECONDS:
+            return None
+        if await self._chain.find(agent, HOST, acted_key(question)) is None:
+            return content.version
+        with suppress(Conflict):
+            await self._documents.write(mark, b"", expect=content.version)
+        return None
 
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""
