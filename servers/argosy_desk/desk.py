@@ -260,8 +260,8 @@ class Desk:
     async def claim(self, caller: Caller) -> QuestionPage:
         """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
 
-        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run
-        that acts says so in the log first (`acted_key`). One that died before that has done nothing: after CLAIM_SECONDS
+        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run that
+        acts says so in the log first (`acted_key`). One that died before that has done nothing: after CLAIM_SECONDS
         another takes its place. One that died after it may have done it, and nobody does it again.
         """
         agent = need_agent(caller)
