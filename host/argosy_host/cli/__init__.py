@@ -34,6 +34,7 @@ _COMMANDS = {
     "down": "argosy_host.cli.up:down",
     "status": "argosy_host.cli.up:status",
     "tools": "argosy_host.cli.tools:tools",
+    "token": "argosy_host.cli.token:token",
     "up": "argosy_host.cli.up:up",
     "verify": "argosy_host.cli.transfer:verify",
     "trace": "argosy_host.cli.trace:trace",
