@@ -48,7 +48,7 @@ class Gate:
             binding = Binding.of(call, tool)
         except ArgosyError as error:
             return self._refuse(call, error.code, str(error), started)
-        if tool.action_class is ActionClass.READ_ONLY and not self._run.judged_reads.covers(tool.name):
+        if tool.action_class is ActionClass.READ_ONLY and not self._is_reading_judged(tool.name):
             return await self._execute(binding, "read", started)
         binding, ruling = await self._judged(binding)
         self._progress.judged(binding.tool.name, ruling.verdict, ruling.reason)
@@ -90,6 +90,9 @@ class Gate:
     async def log_denied(self, call: ToolCall, decision: str, proposal: str) -> None:
         """Record that a person decided against a call."""
         await self._log_answer(call, decision, proposal, None)
+
+    def _is_reading_judged(self, tool: str) -> bool:
+        return self._run.judged_reads.covers(tool) or self._run.purse.grant.bounds_reading
 
     async def _judged(self, binding: Binding) -> tuple[Binding, Ruling]:
         """The ruling on *binding* as its tool is now: one that changed while it was judged is judged again."""

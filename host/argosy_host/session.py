@@ -13,9 +13,10 @@ import anyio
 from anyio import CancelScope, to_thread
 
 from argosy_core.clock import Clock, SystemClock
-from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, Unavailable
+from argosy_core.errors import ArgosyError, InvalidArgument, NotFound, PermissionDenied, Unavailable
 from argosy_core.fleet import FleetServer, load_registry
 from argosy_core.ids import Ids, SystemIds, new_run_id
+from argosy_core.policy.grants import Grant
 from argosy_core.policy.model_md import ModelFile
 from argosy_core.secrets.redaction import PROCESS
 from argosy_core.secrets.secret_store import SecretStore, open_secrets
@@ -23,7 +24,7 @@ from argosy_core.serving.config import Profile, ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.storage.address import Address
-from argosy_core.storage.base import Chain, Store
+from argosy_core.storage.base import Store
 from argosy_core.types import Role
 from argosy_core.views.agents import AgentView, default_agent, list_agents, load_agent
 from argosy_core.views.assembly import assemble
@@ -38,6 +39,7 @@ from argosy_host.presence import Presence
 from argosy_host.progress import Progress
 from argosy_host.providers.base import Message, Model, Segment
 from argosy_host.providers.choosing import choose_model, named_model, open_model, preload
+from argosy_host.purse import Purse, as_reference, purses_of, root_grant
 from argosy_host.reading import JudgedReads, judged_reads
 from argosy_host.runs import Limits, Origin, Run, RunResult
 from argosy_host.trust import Approvals, state_folder
@@ -65,6 +67,7 @@ class RunOptions:
     profile: Profile = "default"
     limits: Limits = field(default_factory=Limits)
     origin: Origin = field(default_factory=Origin)
+    purse: Purse | None = None  # what whoever has it done gives it; None is a person, who gives the root grant
     run: str | None = None  # its id, where whoever starts it must know that before
     journal: bool = False  # whether the run's line goes into the agent's journal
     earlier: tuple[Message, ...] = ()  # what was said in the same conversation before
@@ -104,10 +107,11 @@ async def run_task(
                 ready.secrets,
                 origin,
                 ready.judged_reads,
+                ready.purse,
             )
             opened = model or functools.partial(open_model, ready.provider)
             other = None if model else functools.partial(_other_model, ready.view.model)
-            return await _run(run, options, ready.reader, ready.config.store.chain, (opened, other), clock, progress)
+            return await _run(run, options, ready.reader, ready.config.store, (opened, other), clock, progress)
     finally:
         if shared is None:
             await to_thread.run_sync(ready.config.store.close)
@@ -150,6 +154,7 @@ class _Ready:
     servers: Sequence[FleetServer]
     secrets: SecretStore
     judged_reads: JudgedReads
+    purse: Purse
     model: str
     provider: str
     judge_model: JudgeModel
@@ -176,7 +181,11 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
             ids=ids,
         )
         ttl_seconds = options.limits.active_seconds + 3600
-        token = tokens.issue(view.name, run_id, ttl_seconds=ttl_seconds, principal=options.origin.principal)
+        purse = _purse(options, name)
+        token = tokens.issue(
+            view.name, run_id, grant=as_reference(purse.grant), ttl_seconds=ttl_seconds,
+            principal=options.origin.principal,
+        )  # fmt: skip
         secrets = open_secrets(reader, clock=clock, ids=ids)
         # Known before anything can print them: a value of the environment may come back in any answer.
         secrets.learn_environment()
@@ -186,15 +195,25 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
             store.close()
         raise
     return _Ready(
-        run_id, token, config, reader, view, servers, secrets, judged_reads(reader, view), name, provider, judge_model
-    )
+        run_id, token, config, reader, view, servers, secrets, judged_reads(reader, view), purse, name, provider,
+        judge_model,
+    )  # fmt: skip
+
+
+def _purse(options: RunOptions, model: str) -> Purse:
+    """What the run may use. Raises PermissionDenied when its model is not among it."""
+    limits = options.limits
+    purse = options.purse or Purse(root_grant(limits.tokens, limits.active_seconds))
+    if not purse.grant.allows_model(model):
+        raise PermissionDenied(f"the run's grant does not hold the model {model}", hint="have a wider one issued")
+    return purse
 
 
 async def _run(
     run: Run,
     options: RunOptions,
     reader: Reader,
-    chain: Chain,
+    store: Store,
     models: tuple[Callable[[], Model], OpenOther | None],
     clock: Clock,
     progress: Progress,
@@ -202,15 +221,29 @@ async def _run(
     paths = await _note_paths(run)
     system = await to_thread.run_sync(_context, reader, run, clock, progress, paths)
     tools = run.fleet.catalog.for_agent(full=options.profile == "full")
-    inbox = Inbox(chain, run.agent, run.id)
+    inbox = Inbox(store.chain, run.agent, run.id)
     loop = Loop(
         run, models[0], system, tools, inbox,
-        clock=clock, limits=options.limits, progress=progress, earlier=options.earlier, open_other=models[1],
+        clock=clock, limits=_within(options.limits, run.purse.grant), progress=progress, earlier=options.earlier,
+        open_other=models[1],
     )  # fmt: skip
-    result = await loop.execute()
+    purses = purses_of(store)
+    purses[run.id] = run.purse
+    try:
+        result = await loop.execute()
+    finally:
+        del purses[run.id]
     if options.journal:
         await _write_journal(run, options, result, progress)
     return result
+
+
+def _within(limits: Limits, grant: Grant) -> Limits:
+    """*limits*, as far as *grant* goes."""
+    given = grant.limits
+    seconds = [s for s in (limits.active_seconds, given.active_s, given.agent_s) if s is not None]
+    tokens = limits.tokens if given.tokens_run is None else min(limits.tokens, given.tokens_run)
+    return replace(limits, active_seconds=min(seconds), tokens=tokens)
 
 
 async def _write_journal(run: Run, options: RunOptions, result: RunResult, progress: Progress) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, BudgetExhausted, DeadlineExceeded, Unavailable
+from argosy_core.policy.grants import Spend
+from argosy_core.policy.money import nano_usd, usd
 from argosy_host.gating.settling import settle
 from argosy_host.progress import Progress
 from argosy_host.providers.base import Message, Model, ModelReply, ModelRequest, TextSink, Usage
@@ -43,27 +45,31 @@ class Spending:
         `Model.complete` raises: then what it spent is settled and logged all the same.
         """
         prompt_bytes = count_bytes(request)
-        reservation = await self._reserve(request, prompt_bytes)
+        held = _most(request, prompt_bytes)
+        self._run.purse.hold(held)
+        try:
+            reservation = await self._reserve(request, held)
+        except BaseException:
+            self._run.purse.settle(held, Spend())
+            raise
         began = self._clock.monotonic()
         try:
             reply = await model.complete(request, on_text)
         except ArgosyError as error:
             usage = _used_in_vain(error, prompt_bytes)
-            await self._settle(reservation, request.model, usage)
+            await self._settle(reservation, held, request.model, usage)
             await self._log(request.model, usage, self._ms_since(began), {"status": "error", "error": error.code})
             raise
         except BaseException:
             await settle(self._run, reservation, None)  # nobody knows how far it came: as estimated
             raise
-        await self._settle(reservation, reply.model or request.model, reply.usage)
+        await self._settle(reservation, held, reply.model or request.model, reply.usage)
         told = {"stop": reply.stop, "request_id": reply.request_id}
         await self._log(reply.model or request.model, reply.usage, self._ms_since(began), told)
         return reply
 
-    async def _reserve(self, request: ModelRequest, prompt_bytes: int) -> str:
-        usd, estimated = estimate_usd(request.model, prompt_bytes, request.max_output_tokens)
-        tokens = -(-prompt_bytes // BYTES_PER_TOKEN) + request.max_output_tokens
-        estimate = {"usd": usd, "tokens": tokens, "model": request.model}
+    async def _reserve(self, request: ModelRequest, held: Spend) -> str:
+        estimate = {"usd": usd(held.usd), "tokens": held.tokens, "model": request.model}
         arguments = {"run": self._run.id, "estimate": estimate}
         outcome = await self._run.fleet.call("judge_reserve", arguments, self._run.token)
         if outcome.is_error or outcome.structured is None:
@@ -71,18 +77,18 @@ class Spending:
             if isinstance(error, BudgetExhausted) and error.detail.get("action") == "fallback":
                 raise Fallback(str(error.detail["model"]))
             raise error
-        self._run.cost_estimated |= estimated
         for warning in outcome.structured.get("warnings") or ():
             if warning not in self._told:
                 self._told.add(warning)
                 self._progress.problem(f"budget: {warning}")
         return str(outcome.structured["reservation"])
 
-    async def _settle(self, reservation: str, model: str, usage: Usage) -> None:
+    async def _settle(self, reservation: str, held: Spend, model: str, usage: Usage) -> None:
         cost, estimated = cost_usd(model, usage)
         run = self._run
         run.usage += usage
         run.cost_usd += cost
+        run.purse.settle(held, Spend(usd=nano_usd(cost), tokens=tokens_of(usage)))
         run.cost_estimated |= estimated
         self._progress.spent(run.usage.input_tokens, run.usage.output_tokens, run.cost_usd)
         await settle(run, reservation, cost, tokens_of(usage))
@@ -108,6 +114,12 @@ class Spending:
 
     def _ms_since(self, began: float) -> float:
         return (self._clock.monotonic() - began) * 1000
+
+
+def _most(request: ModelRequest, prompt_bytes: int) -> Spend:
+    """What one turn uses at most."""
+    cost, _ = estimate_usd(request.model, prompt_bytes, request.max_output_tokens)
+    return Spend(nano_usd(cost), -(-prompt_bytes // BYTES_PER_TOKEN) + request.max_output_tokens)
 
 
 def tokens_of(usage: Usage) -> int:

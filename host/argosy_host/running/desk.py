@@ -51,7 +51,7 @@ class RunDesk:
         Raises PermissionDenied (this run may not start that agent), NotFound, and what `RunBook.start` raises.
         """
         await to_thread.run_sync(self._check_target, caller, agent)
-        starter = Starter(caller.agent, caller.run, caller.principal)
+        starter = Starter(caller.agent, caller.run, caller.principal, caller.grant)
         run = await self.book.start(agent, task, starter, key, "agent" if caller.run else "client")
         live = self.book.live(run)
         if live is not None and wait_seconds > 0:
