@@ -25,7 +25,6 @@ from argosy_core.ids import new_id
 from argosy_core.names import check_path
 from argosy_core.policy.judges_md import load_judges
 from argosy_core.policy.judges_model import Escalation
-from argosy_core.policy.judgment import acted_key
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
 from argosy_core.serving.server import need_agent
@@ -34,6 +33,7 @@ from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_desk.answers import BY_DEFAULT, MAX_NOTE_CHARS, compose_answer, compose_default, compose_withdrawal
 from argosy_desk.asking import Asked, by_policy, same_question
+from argosy_desk.claiming import Claims
 from argosy_desk.inspection import inspect_conflicts, inspect_question
 from argosy_desk.kinds import URGENCIES, Kind
 from argosy_desk.models import Question, QuestionPage
@@ -44,9 +44,6 @@ from argosy_desk.resolution import add_block
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
-CLAIMED = ".resolved-emitted"
-CLAIM_SECONDS = 600.0  # far more than a run needs from claiming an answer to saying that it acts on it
-HOST = "host"  # the log's writer for what runs do
 MAX_CLAIMED = 50  # answers that one run acts on
 _WAITING = ("pending", "unparseable")
 
@@ -61,6 +58,7 @@ class Desk:
         self._files = config.store.files
         self._chain = config.store.chain
         self._bell = config.store.bell
+        self._claims = Claims(self._documents, self._chain, config.clock)
         self._clock = config.clock
         self._ids = config.ids
         # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
@@ -258,48 +256,21 @@ class Desk:
         return len([question async for question in self._waiting(Caller(None, Role.OPERATOR))])
 
     async def claim(self, caller: Caller) -> QuestionPage:
-        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
-
-        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run that
-        acts says so in the log first (`acted_key`). One that died before that has done nothing: after CLAIM_SECONDS
-        another takes its place. One that died after it may have done it, and nobody does it again.
-        """
+        """Answered escalations of the caller's agent that nobody has acted on; each is given out once."""
         agent = need_agent(caller)
         claimed: list[Question] = []
         for info in await self._documents.list(f"{agent}/{FOLDER}", ".md", deep=True):
-            folder, _, name = info.path.rpartition("/")
-            mark = f"{folder}/.{name}{CLAIMED}"
-            known = await self._claimable(agent, mark, name.removesuffix(".md"))
+            known = await self._claims.claimable(agent, info.path)
             if known is None:
                 continue
             question = await self._read(info.path)
             if question.kind != "escalation" or question.decision in (None, "withdrawn"):
                 continue
-            with suppress(AlreadyExists, Conflict):  # another run of the agent was first
-                said = f"{rfc3339(self._clock.now())} {caller.run or ''}\n"
-                await self._documents.write(mark, said.encode(), expect=known)
+            if await self._claims.take(info.path, known, caller.run):
                 claimed.append(question)
                 if len(claimed) == MAX_CLAIMED:
                     break
         return QuestionPage(items=claimed)
-
-    async def _claimable(self, agent: str, mark: str, question: str) -> str | None:
-        """The version of *mark* for whoever may claim the question: ABSENT, or that of a claim that came to nothing.
-
-        None where it is claimed, or acted on; an empty mark says the latter.
-        """
-        try:
-            content = await self._documents.read(mark)
-        except NotFound:
-            return ABSENT
-        claimed_at = _decoded(content).partition(" ")[0]
-        if not claimed_at or (self._clock.now() - parse_time(claimed_at)).total_seconds() < CLAIM_SECONDS:
-            return None
-        if await self._chain.find(agent, HOST, acted_key(question)) is None:
-            return content.version
-        with suppress(Conflict):
-            await self._documents.write(mark, b"", expect=content.version)
-        return None
 
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""

@@ -98,7 +98,7 @@ async def test_what_the_judge_costs_is_in_its_own_ledger_and_not_in_the_runs(
         )
         found[scope] = next((line["spent"] for line in (budget.structured or {})["items"]), 0.0)
     assert found["judge"] == pytest.approx(event["cost_usd"])
-    assert found["actor"] == 0
+    assert found["actor"] == pytest.approx(result.cost_usd)
     assert result.usage.input_tokens == 20  # two turns of the scripted actor, nothing of the judge's
 
 
