@@ -43,7 +43,7 @@ class Claims:
         return None
 
     def _is_stale(self, claimed_at: str) -> bool:
-        """Whether a claim of that time is so old that its run has acted or never will; what is no time stays claimed."""
+        """Whether a claim of that time is so old that its run acted or never will; what is no time stays claimed."""
         try:
             return (self._clock.now() - parse_time(claimed_at)).total_seconds() >= CLAIM_SECONDS
         except ValueError:
