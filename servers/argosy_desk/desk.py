@@ -23,7 +23,7 @@ from argosy_core.errors import (
 from argosy_core.frontmatter import edit, parse
 from argosy_core.ids import new_id
 from argosy_core.names import check_path
-from argosy_core.policy.judges_md import merge_floor, parse_judges
+from argosy_core.policy.judges_md import load_judges
 from argosy_core.policy.judges_model import Escalation
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
@@ -33,6 +33,7 @@ from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_desk.answers import BY_DEFAULT, MAX_NOTE_CHARS, compose_answer, compose_default, compose_withdrawal
 from argosy_desk.asking import Asked, by_policy, same_question
+from argosy_desk.claiming import Claims
 from argosy_desk.inspection import inspect_conflicts, inspect_question
 from argosy_desk.kinds import URGENCIES, Kind
 from argosy_desk.models import Question, QuestionPage
@@ -42,9 +43,7 @@ from argosy_desk.resolution import add_block
 
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
-JUDGES = "judges.md"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
-CLAIMED = ".resolved-emitted"
 MAX_CLAIMED = 50  # answers that one run acts on
 _WAITING = ("pending", "unparseable")
 
@@ -59,6 +58,7 @@ class Desk:
         self._files = config.store.files
         self._chain = config.store.chain
         self._bell = config.store.bell
+        self._claims = Claims(self._documents, self._chain, config.clock)
         self._clock = config.clock
         self._ids = config.ids
         # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
@@ -91,10 +91,7 @@ class Desk:
         """What the policy says of questions that nobody answers; that they wait, while it cannot be read."""
 
         def look() -> Escalation:
-            reader = VaultReader(self._files)
-            read = {path: reader.read(path) for path in (JUDGES, f"{agent}/{JUDGES}")}
-            floor, own = (parse_judges(data, path) if data is not None else None for path, data in read.items())
-            return merge_floor(floor, own).settings.escalation
+            return load_judges(VaultReader(self._files).read, agent).settings.escalation
 
         try:
             return await to_thread.run_sync(look)
@@ -259,23 +256,17 @@ class Desk:
         return len([question async for question in self._waiting(Caller(None, Role.OPERATOR))])
 
     async def claim(self, caller: Caller) -> QuestionPage:
-        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
-
-        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run that
-        dies after that has not acted, and nobody will: a call must not run twice because somebody was unsure.
-        """
+        """Answered escalations of the caller's agent that nobody has acted on; each is given out once."""
         agent = need_agent(caller)
         claimed: list[Question] = []
         for info in await self._documents.list(f"{agent}/{FOLDER}", ".md", deep=True):
-            folder, _, name = info.path.rpartition("/")
-            mark = f"{folder}/.{name}{CLAIMED}"
-            if await self._documents.info(mark) is not None:
+            known = await self._claims.claimable(agent, info.path)
+            if known is None:
                 continue
             question = await self._read(info.path)
             if question.kind != "escalation" or question.decision in (None, "withdrawn"):
                 continue
-            with suppress(AlreadyExists):  # another run of the agent was first
-                await self._documents.write(mark, b"", expect=ABSENT)
+            if await self._claims.take(info.path, known, caller.run):
                 claimed.append(question)
                 if len(claimed) == MAX_CLAIMED:
                     break

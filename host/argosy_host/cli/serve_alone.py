@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import click
 
+from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, InvalidArgument
 from argosy_core.fleet import packaged
 from argosy_core.serving.config import Profile, ServerConfig, open_store
@@ -22,6 +23,8 @@ from argosy_core.storage.address import Address
 from argosy_core.types import Role
 from argosy_host.collector import settle
 from argosy_host.compose import HOST_KEY_VARIABLE, load_server
+from argosy_host.tokens import BearerCheck, Tokens
+from argosy_host.trust import state_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def serve_alone(options: ServeOptions) -> None:
     parts = [load_server(name, config) for name in dict.fromkeys(names)]
     settle()
     try:
-        anyio.run(functools.partial(_serve, parts, options.address))
+        anyio.run(functools.partial(_serve, parts, options.address, _verifier(opened.root, config.clock)))
     finally:
         opened.close()
 
@@ -82,7 +85,13 @@ def _host_key() -> bytes | None:
         raise InvalidArgument(f"{HOST_KEY_VARIABLE} is not base64", hint="the host sets it; leave it unset") from exc
 
 
-async def _serve(parts: list[ArgosyServer], address: str | None) -> None:
+def _verifier(vault: Path, clock: Clock) -> BearerCheck | None:
+    """Who is asked about callers over HTTP; nobody where the vault never had a token."""
+    tokens = Tokens(state_folder(), vault, clock)
+    return BearerCheck(tokens) if tokens.listed() else None
+
+
+async def _serve(parts: list[ArgosyServer], address: str | None, verifier: BearerCheck | None) -> None:
     main: Any = parts[0] if len(parts) == 1 else _gateway(parts)
     if address is None:
         from argosy_core.serving.stdio import serve_stdio
@@ -92,7 +101,10 @@ async def _serve(parts: list[ArgosyServer], address: str | None) -> None:
     from argosy_core.serving.http import parse_address, serve_http
 
     each = {part.short_name: part for part in parts} if len(parts) > 1 else {}
-    await serve_http(main, each, parse_address(address), lambda url: click.echo(f"serving {url}", err=True))
+    told = " to those with a token" if verifier else ""
+    await serve_http(
+        main, each, parse_address(address), lambda url: click.echo(f"serving {url}{told}", err=True), verifier
+    )
 
 
 def _gateway(parts: list[ArgosyServer]) -> Any:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 RUN_META = "argosy/run"
 OPERATOR_SCOPE = "argosy:operator"
+AGENT_CLAIM = "argosy/agent"  # of a verified bearer token: as which agent its holder calls
 _REMEMBERED = 256  # verified tokens kept, so that a run's later calls cost no signature check
 
 
@@ -139,7 +140,9 @@ def identify(meta: Mapping[str, Any] | None, launched: Caller, verifier: TokenVe
         operator = OPERATOR_SCOPE in bearer.scopes
         role = Role.OPERATOR if operator else Role.AGENT
         principal = bearer_principal(bearer)
-        return Caller(launched.agent, role, source="bearer", scopes=tuple(bearer.scopes), principal=principal)
+        stated = (bearer.claims or {}).get(AGENT_CLAIM)
+        agent = stated if isinstance(stated, str) else launched.agent
+        return Caller(agent, role, source="bearer", scopes=tuple(bearer.scopes), principal=principal)
     token = (meta or {}).get(RUN_META)
     if token is not None:
         return verifier.verify(str(token))
