@@ -51,13 +51,19 @@ class Fleet:
         self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
     ) -> CallOutcome:
         """Call *tool*. A failure of the tool is an outcome; Unavailable is raised when its server does not answer."""
+        return outcome_of(await self.send(tool, arguments, token, timeout_seconds=timeout_seconds))
+
+    async def send(
+        self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
+    ) -> CallToolResult:
+        """As `call`, with the whole result. Raises NotFound, Unavailable."""
         info = self.catalog.get(tool)
         if info is None:
             raise NotFound(f"there is no tool {tool!r}", hint="mcp-host tools lists them")
         # A run token is for our own servers only: a foreign one could act with it.
         meta: Any = {RUN_META: token} if token and info.own else None
         try:
-            return outcome_of(await self._send(info, dict(arguments), meta, timeout_seconds))
+            return await self._send(info, dict(arguments), meta, timeout_seconds)
         except MCPError as exc:
             raise Unavailable(f"{info.server} did not answer {tool}: {exc.message}", hint="try again") from exc
         except RuntimeError:

@@ -34,7 +34,7 @@ from argosy_core.views.vault_reader import VaultReader
 from argosy_host.aftermath import bury, worker_name
 from argosy_host.compose import Fleet, compose, load_server
 from argosy_host.door import Door, Handler, Prepare
-from argosy_host.gateway import Gateway
+from argosy_host.gateway import build_gateway
 from argosy_host.metrics import Metrics, serve_health
 from argosy_host.queued import QueuedRuns
 from argosy_host.remote_run import options_of, serve_run
@@ -183,8 +183,8 @@ class Up:
             host_key=None,
         )
         names = hello.get("servers") or [s.name for s in load_registry(None).servers]
-        parts = [load_server(str(name), mine) for name in dict.fromkeys(names)]
-        return parts[0] if len(parts) == 1 else Gateway(parts).server
+        wanted = list(dict.fromkeys(map(str, names)))
+        return load_server(wanted[0], mine) if len(wanted) == 1 else build_gateway(wanted, mine, self._tokens).server
 
     def _default_agent(self, config: ServerConfig) -> str | None:
         try:

@@ -7,6 +7,7 @@ import binascii
 import functools
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ import click
 from argosy_core.errors import ArgosyError, InvalidArgument
 from argosy_core.fleet import packaged
 from argosy_core.serving.config import Profile, ServerConfig, open_store
-from argosy_core.serving.server import ArgosyServer
 from argosy_core.storage.address import Address
 from argosy_core.types import Role
 from argosy_host.collector import settle
@@ -53,11 +53,11 @@ def serve_alone(options: ServeOptions) -> None:
         host_key=_host_key(),
         log_level=options.log_level,
     )
-    names = options.servers or tuple(server.name for server in packaged().servers)
-    parts = [load_server(name, config) for name in dict.fromkeys(names)]
+    names = tuple(dict.fromkeys(options.servers or (server.name for server in packaged().servers)))
+    main, each = _alone(names[0], config) if len(names) == 1 else _gateway(names, config, options.address is not None)
     settle()
     try:
-        anyio.run(functools.partial(_serve, parts, options.address))
+        anyio.run(functools.partial(_serve, main, each, options.address))
     finally:
         opened.close()
 
@@ -82,8 +82,7 @@ def _host_key() -> bytes | None:
         raise InvalidArgument(f"{HOST_KEY_VARIABLE} is not base64", hint="the host sets it; leave it unset") from exc
 
 
-async def _serve(parts: list[ArgosyServer], address: str | None) -> None:
-    main: Any = parts[0] if len(parts) == 1 else _gateway(parts)
+async def _serve(main: Any, each: Mapping[str, Any], address: str | None) -> None:
     if address is None:
         from argosy_core.serving.stdio import serve_stdio
 
@@ -91,11 +90,19 @@ async def _serve(parts: list[ArgosyServer], address: str | None) -> None:
         return
     from argosy_core.serving.http import parse_address, serve_http
 
-    each = {part.short_name: part for part in parts} if len(parts) > 1 else {}
     await serve_http(main, each, parse_address(address), lambda url: click.echo(f"serving {url}", err=True))
 
 
-def _gateway(parts: list[ArgosyServer]) -> Any:
-    from argosy_host.gateway import Gateway
+def _alone(name: str, config: ServerConfig) -> tuple[Any, Mapping[str, Any]]:
+    return load_server(name, config), {}
 
-    return Gateway(parts).server
+
+def _gateway(names: Sequence[str], config: ServerConfig, over_http: bool) -> tuple[Any, Mapping[str, Any]]:
+    """The servers as one, and for HTTP each of them besides; all of them behind the gate."""
+    from argosy_core.serving.identity import RunTokens
+    from argosy_host.gateway import build_gateway, parts_alone
+
+    tokens = RunTokens(config.clock)
+    gateway = build_gateway(names, config, tokens)
+    each = parts_alone(gateway, config, tokens) if over_http else {}
+    return gateway.server, {name: part.server for name, part in each.items()}
