@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +35,7 @@ from argosy_host.loop import END_SECONDS, Loop
 from argosy_host.presence import Presence
 from argosy_host.progress import Progress
 from argosy_host.providers.base import Message, Model, Segment
+from argosy_host.providers.choosing import choose_model, open_model, preload
 from argosy_host.reading import JudgedReads, judged_reads
 from argosy_host.runs import Limits, Origin, Run, RunResult
 from argosy_host.trust import Approvals, state_folder
@@ -154,8 +154,8 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
     try:
         reader = VaultReader(store.files)
         view = find_agent(reader, options.agent)
-        name, provider = choose_model(options.model, view)
-        _preload(provider)
+        name, provider = choose_model(options.model, view.model)
+        preload(provider)
         tokens = shared.tokens if shared else RunTokens(clock)
         run_id = options.run or new_run_id(clock, ids)
         config = ServerConfig(
@@ -281,47 +281,3 @@ def _context(
     parts = [Segment(part.name, part.text, part.cache) for part in assembly.parts]
     progress.read([part.name for part in parts], sum(len(part.text) for part in parts))
     return [*parts, Segment("how_to_answer", _HOW_TO_ANSWER)]
-
-
-# Models
-
-
-def choose_model(wanted: str | None, view: AgentView) -> tuple[str, str]:
-    """(model name, provider): what was asked for, else the agent's own when there is a key, else the built-in one."""
-    if wanted == "offline":
-        return "offline", "offline"
-    if wanted:
-        return wanted, "anthropic"
-    if os.environ.get("ANTHROPIC_API_KEY"):
-        default = view.model.default_model or ""
-        return (default if default.startswith("claude") else "claude-sonnet-5"), "anthropic"
-    return "offline", "offline"
-
-
-def _preload(provider: str) -> None:
-    """Import the provider's SDK in a thread while the servers are composed."""
-    if provider == "anthropic":
-        from argosy_host.providers.anthropic import preload
-
-        threading.Thread(target=_quietly(preload), name="argosy-preload", daemon=True).start()
-
-
-def _quietly(preload: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
-        try:
-            preload()
-        except ArgosyError:
-            return  # opening the model raises it again, where somebody listens
-
-    return run
-
-
-def open_model(provider: str) -> Model:
-    """The model of *provider*. Raises Unavailable (its package is not installed), Unauthenticated (no key)."""
-    if provider == "anthropic":
-        from argosy_host.providers.anthropic import AnthropicModel
-
-        return AnthropicModel()
-    from argosy_host.providers.offline import OfflineModel
-
-    return OfflineModel()
