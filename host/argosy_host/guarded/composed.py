@@ -21,7 +21,7 @@ from argosy_core.serving.server import ArgosyServer
 from argosy_core.storage.day_chain import FLEET
 from argosy_core.views.agents import load_agent
 from argosy_core.views.vault_reader import VaultReader
-from argosy_host.compose import Fleet, compose
+from argosy_host.compose import Fleet, compose, load_server
 from argosy_host.progress import Progress
 from argosy_host.session import NEEDED, fleet_servers
 from argosy_host.trust import Approvals, state_folder
@@ -46,7 +46,7 @@ class Composed:
     ) -> None:
         self._config = config
         self._tokens = tokens
-        self._loaded = loaded
+        self._loaded = dict(loaded)
         self._shows_foreign = shows_foreign
         self._tasks: TaskGroup | None = None
         self._begun = False
@@ -82,6 +82,11 @@ class Composed:
                               hint="mcp-host doctor")  # fmt: skip
         return fleet
 
+    @property
+    def log(self) -> ArgosyServer | None:
+        """The log server, where the fleet's is one of this process."""
+        return self._loaded.get("log") if "log" in self._fleet.local else None
+
     async def foreign(self) -> Fleet | None:
         """The same for the tools of foreign servers; None when there are none. Raises Unavailable."""
         return await self._connected() if self.has_foreign else None
@@ -107,6 +112,9 @@ class Composed:
     async def _hold(self, servers: Sequence[FleetServer]) -> None:
         token = self._tokens.issue(self._config.agent or FLEET, "gateway")
         try:
+            for server in servers:
+                if server.own and server.transport == "in_process" and server.name not in self._loaded:
+                    self._loaded[server.name] = load_server(server.entry_point or server.name, self._config)
             async with compose(servers, self._config, token, self._loaded) as fleet:
                 for name, what in fleet.problems.items():
                     logger.warning("the server %s is left out: %s", name, PROCESS.redact_text(what))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from anyio import to_thread
@@ -45,12 +45,13 @@ class Asked:
 class Guard:
     """Stands between the clients of one gateway and the tools; *parts* are the servers that it shows.
 
-    What *tokens* signs, the parts must believe: their config has its public key.
+    What *tokens* signs, the parts must believe: they were made with its public key.
     """
 
     def __init__(
         self, config: ServerConfig, tokens: RunTokens, parts: Sequence[ArgosyServer], *, shows_foreign: bool = True
     ) -> None:
+        config = replace(config, host_key=tokens.public_key)
         self._config = config
         self._tokens = tokens
         self._own = {part.short_name: part for part in parts}
