@@ -33,7 +33,7 @@ from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_desk.answers import BY_DEFAULT, MAX_NOTE_CHARS, compose_answer, compose_default, compose_withdrawal
 from argosy_desk.asking import Asked, by_policy, same_question
-from argosy_desk.binding import CLIENT, call_of
+from argosy_desk.claiming import Claims
 from argosy_desk.inspection import inspect_conflicts, inspect_question
 from argosy_desk.kinds import URGENCIES, Kind
 from argosy_desk.models import Question, QuestionPage
@@ -45,8 +45,6 @@ FLEET = "_fleet"
 FOLDER = "vault/escalations"
 JUDGES = "judges.md"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
-CLAIMED = ".resolved-emitted"
-MAX_CLAIMED = 50  # answers that one run acts on
 _WAITING = ("pending", "unparseable")
 
 logger = logging.getLogger(__name__)
@@ -62,6 +60,7 @@ class Desk:
         self._bell = config.store.bell
         self._clock = config.clock
         self._ids = config.ids
+        self._claims = Claims(config.store.documents, FOLDER, self._read)
         # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
         self._settled: dict[str, tuple[int, int]] = {}
 
@@ -79,7 +78,7 @@ class Desk:
         question = proposal or new_id("question", self._clock, self._ids)
         if proposal and (known := await self._path_of(agent, question)) is not None:
             return await self._again(asked, known)
-        if same_call and (open_one := await self._asked_before(agent, asked)) is not None:
+        if same_call and (open_one := await self._claims.asked_before(agent, asked)) is not None:
             return open_one
         asked = by_policy(asked, await self._escalation(agent))
         path = f"{agent}/{FOLDER}/{asked.folder}/{question}.md"
@@ -92,15 +91,6 @@ class Desk:
         await self._chain.append(agent, "desk", event | ({"run_id": caller.run} if caller.run else {}))
         self._bell.ring(path)
         return read_question(written)
-
-    async def _asked_before(self, agent: str, asked: Asked) -> Question | None:
-        """The question about the same call that was asked by the same client and that nobody has acted on."""
-        call = call_of(asked.binding)
-        async for question in self._unclaimed(agent, asked.folder):
-            waits = question.state == "pending" or question.decision not in (None, "withdrawn")
-            if waits and call_of(question.binding) == call:
-                return question
-        return None
 
     async def _escalation(self, agent: str) -> Escalation:
         """What the policy says of questions that nobody answers; that they wait, while it cannot be read."""
@@ -274,32 +264,8 @@ class Desk:
         return len([question async for question in self._waiting(Caller(None, Role.OPERATOR))])
 
     async def claim(self, caller: Caller, wanted: str | None = None) -> QuestionPage:
-        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
-
-        What a client asked through the gateway is given to that client's principal alone. The mark is a file beside the
-        question, as the older system makes it: whoever creates it may act. A run that dies after that has not acted,
-        and nobody will: a call must not run twice because somebody was unsure.
-        """
-        claimed: list[Question] = []
-        async for question in self._unclaimed(need_agent(caller)):
-            if question.kind != "escalation" or question.decision in (None, "withdrawn"):
-                continue
-            client = (question.binding or {}).get(CLIENT)
-            if wanted not in (None, question.question) or client not in (None, caller.principal):
-                continue
-            with suppress(AlreadyExists):  # another run of the agent was first
-                await self._documents.write(_mark_of(question.path), b"", expect=ABSENT)
-                claimed.append(question)
-                if len(claimed) == MAX_CLAIMED:
-                    break
-        return QuestionPage(items=claimed)
-
-    async def _unclaimed(self, agent: str, folder: str = "") -> AsyncIterator[Question]:
-        """Questions of *agent* that nobody has acted on; those in *folder* alone when it is given."""
-        for info in await self._documents.list(f"{agent}/{FOLDER}/{folder}".rstrip("/"), ".md", deep=True):
-            if await self._documents.info(_mark_of(info.path)) is None:
-                with suppress(NotFound):  # moved away meanwhile
-                    yield await self._read(info.path)
+        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever."""
+        return QuestionPage(items=await self._claims.claim(need_agent(caller), caller.principal, wanted))
 
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""
@@ -346,12 +312,6 @@ class Desk:
         if len(parts) == 5 and parts[1:3] == ["vault", "escalations"] and path.endswith(".md"):
             return [f"desk://question/{parts[4].removesuffix('.md')}", "desk://pending"]
         return []
-
-
-def _mark_of(path: str) -> str:
-    """The file that says that somebody acts on the question at *path*."""
-    folder, _, name = path.rpartition("/")
-    return f"{folder}/.{name}{CLAIMED}"
 
 
 def _lags(content: Content, question: Question) -> bool:
