@@ -6,21 +6,24 @@ Failure blocks: when the judge or the log does not answer, nothing above reading
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError
+from argosy_core.policy.judgment import EnforcementAction as Act
 from argosy_core.types import ActionClass
-from argosy_host.catalog import ToolInfo
 from argosy_host.gating.asking import ask_person
 from argosy_host.gating.binding import Binding
 from argosy_host.gating.execution import Execution
-from argosy_host.gating.judging import Judging, Ruling
+from argosy_host.gating.judging import Judging, Ruling, callable_tool
 from argosy_host.progress import Progress
 from argosy_host.providers.base import ToolCall, ToolReturn
 from argosy_host.runs import SUMMARY_CHARS, Run, ToolUse
 
 __all__ = ["Binding", "Gate", "Ruling"]
 
+MAX_JUDGED = 3  # judgments of a call whose tool changes under it
 MAX_RETURN_CHARS = 40_000  # what one call may put into a model's context
 
 
@@ -38,8 +41,8 @@ class Gate:
         """Do what the model asked for, or say why not. Raises only when the log cannot be written."""
         started = self._clock.monotonic()
         self._progress.calling(call.name, call.arguments)
-        tool = self._run.fleet.catalog.get(call.name)
-        if tool is None or tool not in self._offered():
+        tool = callable_tool(self._run.fleet.catalog, call.name)
+        if tool is None:
             return self._refuse(call, "not_found", f"there is no tool {call.name!r}", started)
         try:
             binding = Binding.of(call, tool)
@@ -47,25 +50,75 @@ class Gate:
             return self._refuse(call, error.code, str(error), started)
         if tool.action_class is ActionClass.READ_ONLY and not self._run.judged_reads.covers(tool.name):
             return await self._execute(binding, "read", started)
-        ruling = await self._judging.judge(binding)
-        self._progress.judged(tool.name, ruling.verdict, ruling.reason)
+        binding, ruling = await self._judged(binding)
+        self._progress.judged(binding.tool.name, ruling.verdict, ruling.reason)
+        return await self._act(binding, ruling, started)
+
+    async def run_approved(
+        self, call: ToolCall, definition_hash: str, bound_hash: str, proposal: str, *, by_default: bool = False
+    ) -> ToolReturn:
+        """Run a call that a person approved, or silence *by_default*, exactly as it was bound.
+
+        Judged it was before the question was asked; what holds for every call (policies that read, places, caps) is
+        looked at again, and its cost is set aside.
+        """
+        started = self._clock.monotonic()
+        bound = self._bound_still(call, definition_hash, bound_hash)
+        if not isinstance(bound, Binding):
+            return await self._stale(call, bound, proposal, started)
+        ruling = await self._judging.check_approved(bound)
+        if ruling.verdict != "allow":
+            await self._log_answer(call, ruling.enforcement, proposal, bound.as_json())
+            return await self._block(bound, ruling, started)
+        done = Act.AUTO_DECIDED_ALLOW if by_default else Act.APPROVED_EXECUTED
+        await self._log_answer(call, done, proposal, bound.as_json())
+        return await self._execute(bound, "approved", started, ruling.reservation)
+
+    async def run_revised(
+        self, call: ToolCall, definition_hash: str, bound_hash: str, proposal: str, amendment: Mapping[str, Any]
+    ) -> ToolReturn:
+        """Run what a person made of a call that waited: checked anew, and asked about again where it is of the highest
+        class now."""
+        started = self._clock.monotonic()
+        bound = self._bound_still(call, definition_hash, bound_hash)
+        if not isinstance(bound, Binding):
+            return await self._stale(call, bound, proposal, started)
+        binding, ruling = await self._judging.judge_revised(bound, amendment, proposal)
+        self._progress.judged(binding.tool.name, ruling.verdict, ruling.reason)
+        return await self._act(binding, ruling, started)
+
+    async def log_denied(self, call: ToolCall, decision: str, proposal: str) -> None:
+        """Record that a person decided against a call."""
+        await self._log_answer(call, decision, proposal, None)
+
+    async def _judged(self, binding: Binding) -> tuple[Binding, Ruling]:
+        """The ruling on *binding* as its tool is now: one that changed while it was judged is judged again."""
+        for _ in range(MAX_JUDGED):
+            binding, ruling = await self._judging.judge(binding)
+            tool = callable_tool(self._run.fleet.catalog, binding.tool.name)
+            if ruling.verdict != "allow" or (tool is not None and tool.definition_hash == binding.tool.definition_hash):
+                return binding, ruling
+            await self._execution.give_back(ruling.reservation)
+            if tool is None:
+                break
+            binding = replace(binding, tool=tool)
+        reason = f"{binding.tool.name} changed or went while it was judged"
+        return binding, Ruling("block", reason, {}, Act.BLOCK_EXECUTED)
+
+    async def _act(self, binding: Binding, ruling: Ruling, started: float) -> ToolReturn:
         if ruling.verdict == "allow":
-            return await self._execute(binding, ruling.verdict, started)
+            return await self._execute(binding, ruling.verdict, started, ruling.reservation)
         if ruling.verdict == "escalate":
             return await self._ask(binding, ruling, started)
         return await self._block(binding, ruling, started)
 
-    async def run_approved(self, call: ToolCall, definition_hash: str, bound_hash: str, proposal: str) -> ToolReturn:
-        """Run a call that a person approved, exactly as it was bound; judged it was before the question was asked."""
-        started = self._clock.monotonic()
-        tool = self._run.fleet.catalog.get(call.name)
+    def _bound_still(self, call: ToolCall, definition_hash: str, bound_hash: str) -> Binding | Act:
+        """What was bound when a person was asked, or why that is not what would run now."""
+        tool = callable_tool(self._run.fleet.catalog, call.name)
         if tool is None or tool.definition_hash != definition_hash:
-            return await self._stale(call, "approved_stale_tool_definition", proposal, started)
+            return Act.APPROVED_STALE_TOOL_DEFINITION
         binding = Binding.of(call, tool)
-        if binding.arguments_hash != bound_hash:
-            return await self._stale(call, "proposal_body_tampered", proposal, started)
-        await self._log_answer(call, "approved_executed", proposal, binding.as_json())
-        return await self._execute(binding, "approved", started)
+        return binding if binding.arguments_hash == bound_hash else Act.PROPOSAL_BODY_TAMPERED
 
     async def _stale(self, call: ToolCall, enforcement: str, proposal: str, started: float) -> ToolReturn:
         await self._log_answer(call, enforcement, proposal, None)
@@ -79,7 +132,9 @@ class Gate:
             {
                 "primitive": "escalation",
                 "event": "judgment",
+                "parent_run_id": self._run.origin.parent,
                 "proposal_id": proposal,
+                "escalation_queue_id": proposal,
                 "judge_id": "desk",
                 "tool_name": call.name,
                 "enforcement_action": enforcement,
@@ -87,15 +142,10 @@ class Gate:
             },
         )
 
-    async def log_denied(self, call: ToolCall, decision: str, proposal: str) -> None:
-        """Record that a person decided against a call."""
-        await self._log_answer(call, decision, proposal, None)
-
-    def _offered(self) -> list[ToolInfo]:
-        return self._run.fleet.catalog.for_agent(full=True)
-
-    async def _execute(self, binding: Binding, verdict: str, started: float) -> ToolReturn:
-        outcome = await self._execution.make(binding)
+    async def _execute(
+        self, binding: Binding, verdict: str, started: float, reservation: str | None = None
+    ) -> ToolReturn:
+        outcome = await self._execution.make(binding, reservation)
         status = "blocked" if outcome.code == "blocked" else "error" if outcome.is_error else "ok"
         await self._record(binding, status, verdict, started, outcome.text)
         text = outcome.text
@@ -108,7 +158,7 @@ class Gate:
         outcome = await ask_person(self._run, binding, ruling)
         if outcome.is_error or outcome.structured is None:
             return await self._block(
-                binding, Ruling("block", f"nobody could be asked: {outcome.text}", {}, "block_executed"), started
+                binding, Ruling("block", f"nobody could be asked: {outcome.text}", {}, Act.BLOCK_EXECUTED), started
             )
         number = str(outcome.structured["question"])
         self._run.questions.append(number)

@@ -326,8 +326,10 @@ def _failed(hearing: Hearing, error: ArgosyError) -> Hearing:
 def _amended(hearing: Hearing, outcome: Outcome) -> dict[str, Any] | None:
     if outcome.amended is not None:
         return dict(outcome.amended)
-    person = outcome.decision.enforcement_action is EnforcementAction.OPERATOR_REVISE_EXECUTED
-    return dict(hearing.raw) if person else None
+    # What a person made of it is decided where it was put together; it may run now, or be asked about again.
+    person = hearing.decision is not None and "revision_of" in hearing.raw
+    acts = (EnforcementAction.OPERATOR_REVISE_EXECUTED, EnforcementAction.ESCALATE_PENDING)
+    return dict(hearing.raw) if person and outcome.decision.enforcement_action in acts else None
 
 
 def _records(hearing: Hearing, heard: Heard) -> list[dict[str, Any]]:
