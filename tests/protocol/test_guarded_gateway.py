@@ -330,6 +330,19 @@ async def test_a_denial_is_told_once_and_asking_again_is_a_new_question(strict: 
     assert code_of(asked) == "deferred" and len(questions(strict)) == 2 and not note_of(strict).exists()
 
 
+async def test_a_call_that_a_person_revised_is_made_as_revised(strict: Path) -> None:
+    changed = {"tool_arguments": {**NOTE, "body": "It is renewed every second spring."}}
+    async with gateway(strict) as client:
+        await client.call_tool("memory_write", NOTE)
+        answer = {"question": questions(strict)[0], "choice": "revise", "amendment": changed}
+        outcome = await call_tool("desk", "desk_answer", answer, vault=strict, agent="ada", role=Role.OPERATOR)
+        assert not outcome.is_error, outcome.text
+        done = await client.call_tool("memory_write", NOTE)
+
+    assert not done.is_error and "second spring" in note_of(strict).read_text(encoding="utf-8")
+    assert len(events(strict, "memory.write")) == 1
+
+
 async def test_another_call_is_another_question(strict: Path) -> None:
     async with gateway(strict) as client:
         await client.call_tool("memory_write", NOTE)

@@ -188,10 +188,13 @@ class ClientRun:
             if found["decision"] is None:
                 raise waits_for(question, str(found.get("body") or ""), str(found.get("path") or ""))
             raise Conflict(f"{question} was {found['decision']}, and somebody acted on it already", hint="call anew")
+        call.question = None
         said = await act(started.gate, claimed["items"][0])
         self._tidy(started)
         if call.result is not None:
             return call.result
+        if call.question is not None:  # what the person made of the call is for a person to decide again
+            return await self._put(call, call.question)
         raise Blocked(said.removeprefix("- "), question=question)
 
     async def _ask_desk(self, started: _Started, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
