@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError
 from argosy_core.storage.base import Files
 from argosy_core.views.agents import load_agent
 from argosy_core.views.vault_reader import VaultReader
@@ -26,11 +27,17 @@ class JudgedReading:
         self._kept: tuple[_Stamps, JudgedReads] | None = None
 
     async def now(self) -> JudgedReads:
-        """What is judged now. Raises ArgosyError when the agent's folder cannot be read."""
+        """What is judged now; nothing while the files cannot be read: that closes acting, not reading."""
         # Straight to the loop's own threads: the way through anyio's limiter would show in every reading call.
         return await asyncio.get_running_loop().run_in_executor(None, self._look)
 
     def _look(self) -> JudgedReads:
+        try:
+            return self._read()
+        except ArgosyError:
+            return JudgedReads()
+
+    def _read(self) -> JudgedReads:
         stamps = self._files.stamps("", _FLEETS) + self._files.stamps(self._agent, _AGENTS)
         if self._kept is not None and self._kept[0] == stamps:
             return self._kept[1]
