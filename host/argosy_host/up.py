@@ -23,6 +23,7 @@ from argosy_core.clock import Clock, SystemClock, rfc3339
 from argosy_core.errors import ArgosyError, Unavailable
 from argosy_core.fleet import load_registry
 from argosy_core.ids import Ids, SystemIds
+from argosy_core.secrets.secret_store import open_secrets
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
@@ -42,6 +43,7 @@ from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.running.history import close_all_killed
 from argosy_host.runtime import Facts, Place, forget_facts, read_facts, write_facts
 from argosy_host.session import Shared
+from argosy_host.webhooks import Webhooks
 from argosy_host.worker import Worker
 
 FLEET = "_fleet"
@@ -120,7 +122,7 @@ class Up:
         own = await to_thread.run_sync(_address_or_none, self._options.vault)
         is_own = own is not None and own.key == config.store.address.key
         async with anyio.create_task_group() as tasks:
-            url = await tasks.start(serve_health, self._options.address, self._metrics)
+            url = await tasks.start(serve_health, self._options.address, self._metrics, self._hooks(config))
             facts = Facts(
                 pid=self._metrics.pid,
                 vault=str(config.store.root),
@@ -149,6 +151,11 @@ class Up:
             # Workers end by themselves within their bound; listeners are cancelled after that.
             await self._metrics.workers_ended()
             tasks.cancel_scope.cancel()
+
+    def _hooks(self, config: ServerConfig) -> Webhooks:
+        scheduler = load_server("scheduler", replace(config, role=Role.OPERATOR, host_key=None))
+        secrets = open_secrets(VaultReader(config.store.files), clock=self._clock, ids=self._ids)
+        return Webhooks(scheduler, secrets, self._clock)
 
     def _start_workers(self, tasks: anyio.abc.TaskGroup, fleet: Fleet, shared: Shared) -> None:
         for server in shared.servers.values():
