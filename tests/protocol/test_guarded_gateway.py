@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ NOTE = {"type": "decision", "title": "Bell rope", "body": "The bell rope is rene
 ESCALATE = {"judges.md": "## Class policy\n\n- reversible_write: escalate\n"}
 BLOCKS = {"judges.md": "## Class policy\n\n- reversible_write: nonsense\n"}
 SHOWN = ("memory", "journal")
-Person = Callable[[Any, Any], Any]
+Person = Any  # what answers elicitations
 
 
 @pytest.fixture(autouse=True)
@@ -397,7 +397,7 @@ async def test_an_answer_that_was_not_asked_for_here_is_refused(strict: Path) ->
     async with gateway(strict, person=says("accept", decision="approve")) as client:
         asked = await client.session.call_tool("memory_write", NOTE, allow_input_required=True)
         assert isinstance(asked, InputRequiredResult) and asked.request_state
-        answer = {"decision": ElicitResult(action="accept", content={"decision": "approve"})}
+        answer: Any = {"decision": ElicitResult(action="accept", content={"decision": "approve"})}
         forged = f"argosy-question:{questions(strict)[0]}"
         for arguments, state in ((NOTE, forged), ({**NOTE, "body": "Other."}, asked.request_state)):
             with pytest.raises(MCPError):
@@ -417,7 +417,7 @@ async def test_an_agents_next_run_makes_what_was_approved_for_its_owner_and_nobo
     claims = {}
     async with Client(load_server("desk", config), cache=None) as desk:
         for principal in ("f" * 64, None, "local"):
-            meta = {RUN_META: tokens.issue("ada", "run-x", principal=principal)}
+            meta: Any = {RUN_META: tokens.issue("ada", "run-x", principal=principal)}
             page = await desk.call_tool("desk_claim", {}, meta=meta)
             claims[principal] = len((page.structured_content or {})["items"])
     config.store.close()
@@ -466,7 +466,7 @@ async def test_an_operator_without_an_agent_acts_in_the_fleets_log(tmp_path: Pat
 @pytest.mark.parametrize("tool", ["desk_answer", "log_append", "judge_evaluate", "desk_claim"])
 async def test_an_agents_client_cannot_do_what_is_not_an_agents(tool: str, vault: Path) -> None:
     async with gateway(vault, "desk", "log", "judge") as client:
-        forged = {RUN_META: RunTokens(config_for(vault).clock).issue("ada", "run-1")}
+        forged: Any = {RUN_META: RunTokens(config_for(vault).clock).issue("ada", "run-1")}
         assert code_of(await client.call_tool(tool, {}, meta=forged)) == "permission_denied"
 
     assert events(vault) == []
