@@ -31,6 +31,7 @@ from argosy_core.views.vault_reader import VaultReader
 from argosy_host.compose import Fleet, compose
 from argosy_host.foreign import approved_servers
 from argosy_host.interventions import Inbox
+from argosy_host.judge_model import JudgeModel, closing
 from argosy_host.loop import END_SECONDS, Loop
 from argosy_host.presence import Presence
 from argosy_host.progress import Progress
@@ -87,7 +88,8 @@ async def run_task(
     try:
         async with (
             _present(ready.config, options, shared) as origin,
-            compose(ready.servers, ready.config, ready.token, shared.servers if shared else None) as fleet,
+            closing(ready.judge_model) as sampler,
+            compose(ready.servers, ready.config, ready.token, shared.servers if shared else None, sampler) as fleet,
         ):
             _report(fleet, progress)
             run = Run(
@@ -147,6 +149,7 @@ class _Ready:
     judged_reads: JudgedReads
     model: str
     provider: str
+    judge_model: JudgeModel
 
 
 def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, shared: Shared | None) -> _Ready:
@@ -156,6 +159,8 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
         view = find_agent(reader, options.agent)
         name, provider = choose_model(options.model, view.model)
         preload(provider)
+        judge_model = JudgeModel(reader, view.name, name)
+        judge_model.preload()
         tokens = shared.tokens if shared else RunTokens(clock)
         run_id = options.run or new_run_id(clock, ids)
         config = ServerConfig(
@@ -177,7 +182,9 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
         if shared is None:
             store.close()
         raise
-    return _Ready(run_id, token, config, reader, view, servers, secrets, judged_reads(reader, view), name, provider)
+    return _Ready(
+        run_id, token, config, reader, view, servers, secrets, judged_reads(reader, view), name, provider, judge_model
+    )
 
 
 async def _run(

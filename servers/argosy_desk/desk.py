@@ -23,7 +23,7 @@ from argosy_core.errors import (
 from argosy_core.frontmatter import edit, parse
 from argosy_core.ids import new_id
 from argosy_core.names import check_path
-from argosy_core.policy.judges_md import merge_floor, parse_judges
+from argosy_core.policy.judges_md import load_judges
 from argosy_core.policy.judges_model import Escalation
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
@@ -43,7 +43,6 @@ from argosy_desk.resolution import add_block
 
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
-JUDGES = "judges.md"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
 _WAITING = ("pending", "unparseable")
 
@@ -96,10 +95,7 @@ class Desk:
         """What the policy says of questions that nobody answers; that they wait, while it cannot be read."""
 
         def look() -> Escalation:
-            reader = VaultReader(self._files)
-            read = {path: reader.read(path) for path in (JUDGES, f"{agent}/{JUDGES}")}
-            floor, own = (parse_judges(data, path) if data is not None else None for path, data in read.items())
-            return merge_floor(floor, own).settings.escalation
+            return load_judges(VaultReader(self._files).read, agent).settings.escalation
 
         try:
             return await to_thread.run_sync(look)

@@ -22,6 +22,7 @@ _COMMANDS = {
     "export": "argosy_host.cli.transfer:export",
     "import": "argosy_host.cli.importing:import_",
     "init": "argosy_host.cli.init:init",
+    "judge": "argosy_host.cli.judge:judge",
     "costs": "argosy_host.cli.runs:costs",
     "queue": "argosy_host.cli.work:queue",
     "run": "argosy_host.cli.run:run",

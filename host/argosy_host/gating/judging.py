@@ -133,7 +133,14 @@ class Judging:
             outcome = await self._run.fleet.call("judge_evaluate", {"proposal": proposal}, self._run.token)
         except ArgosyError as error:
             outcome = CallOutcome(str(error), None, is_error=True, code=error.code)
-        return _ruling(outcome, binding)
+        ruling = _ruling(outcome, binding)
+        if outcome.is_error and binding is not None and self._only_records(binding.tool):
+            return Ruling("allow", ruling.reason, {"raw_outcome": "block"}, Act.AUDIT_BYPASS)
+        return ruling
+
+    def _only_records(self, tool: ToolInfo) -> bool:
+        """Whether *tool* only reads and is judged for the record: then it is called even when the judge is away."""
+        return tool.action_class is ActionClass.READ_ONLY and self._run.judged_reads.only_records(tool.name)
 
     async def _log(self, binding: Binding, proposal: Mapping[str, Any], ruling: Ruling) -> None:
         """One event for each judge that was heard; the last one's says what is done."""
