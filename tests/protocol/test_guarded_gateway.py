@@ -12,9 +12,12 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
+from chat_api import chat
 from fleet_fixtures import config_for, make_vault, text_of
+from judges import verdict
 from mcp import Client, MCPError
 from mcp.types import CallToolResult, ElicitResult, InputRequiredResult
+from messages_api import messages_api
 from transports import ERAS, TRANSPORTS, connected, http_server
 
 from argosy_core.errors import Unavailable
@@ -520,6 +523,31 @@ async def test_a_judge_out_of_order_blocks(fault: str, vault: Path) -> None:
     config.store.close()
 
     assert code_of(result) == "blocked" and not read.is_error and not note_of(vault).exists()
+
+
+@pytest.mark.parametrize("outcome", ["allow", "block"])
+async def test_a_model_that_judges_is_the_hosts_and_never_the_clients(
+    outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = "## Default judge\n\n- backend: llm\n- model: other-family-1\n\n## Class policy\n\n"
+    vault = make_vault(tmp_path / "v", {"judges.md": f"{policy}- reversible_write: judge_required\n"})
+    asked: list[Any] = []
+
+    async def sample(context: Any, params: Any) -> Any:
+        asked.append(params)
+        raise AssertionError("the client must not judge its own calls")
+
+    answer = chat(json.dumps(verdict(outcome, "it is so")), model="other-family-1")
+    with messages_api([answer]) as api:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{api.url}/v1")
+        config = config_for(vault)
+        server = build_gateway(SHOWN, config).server
+        async with Client(server, cache=None, sampling_callback=sample) as client:
+            result = await client.call_tool("memory_write", NOTE)
+        config.store.close()
+
+    assert asked == [] and len(api.requests) == 1
+    assert result.is_error == (outcome == "block") and note_of(vault).exists() == (outcome == "allow")
 
 
 async def test_without_a_judge_nothing_above_reading_happens(tmp_path: Path) -> None:

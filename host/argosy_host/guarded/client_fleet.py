@@ -66,7 +66,8 @@ class ClientFleet(Fleet):
 
     async def _ask(self, call: ClientCall, arguments: Mapping[str, Any], token: str | None) -> CallOutcome:
         """Ask a person, unless the same client has asked about the same call before and nobody acted on it yet."""
-        binding = {**(arguments.get("binding") or {}), "client": call.caller.principal}
+        bound: Mapping[str, Any] = arguments.get("binding") or {}
+        binding = {**bound, "client": call.caller.principal}
         with as_host():
             outcome = await self.inner.call("desk_ask", {**arguments, "binding": binding, "same_call": True}, token)
         if not outcome.is_error:

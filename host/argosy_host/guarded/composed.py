@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 from anyio import CancelScope, to_thread
@@ -22,7 +22,9 @@ from argosy_core.storage.day_chain import FLEET
 from argosy_core.views.agents import load_agent
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.compose import Fleet, compose, load_server
+from argosy_host.judge_model import JudgeModel, closing
 from argosy_host.progress import Progress
+from argosy_host.providers.choosing import choose_model
 from argosy_host.session import NEEDED, fleet_servers
 from argosy_host.trust import Approvals, state_folder
 
@@ -54,6 +56,7 @@ class Composed:
         self._stop = anyio.Event()
         self._fleet = Fleet()
         self._error: ArgosyError | None = None
+        self._judge_model: JudgeModel | None = None
         self.has_foreign = False
 
     @asynccontextmanager
@@ -115,7 +118,10 @@ class Composed:
             for server in servers:
                 if server.own and server.transport == "in_process" and server.name not in self._loaded:
                     self._loaded[server.name] = load_server(server.entry_point or server.name, self._config)
-            async with compose(servers, self._config, token, self._loaded) as fleet:
+            async with (
+                AsyncExitStack() as stack,
+                compose(servers, self._config, token, self._loaded, await self._sampler(stack)) as fleet,
+            ):
                 for name, what in fleet.problems.items():
                     logger.warning("the server %s is left out: %s", name, PROCESS.redact_text(what))
                 self._fleet = fleet
@@ -127,6 +133,10 @@ class Composed:
         finally:
             self._ready.set()
 
+    async def _sampler(self, stack: AsyncExitStack) -> JudgeModel | None:
+        """What makes the completions that the judge asks for: never the client, whose calls are judged."""
+        return None if self._judge_model is None else await stack.enter_async_context(closing(self._judge_model))
+
     def _servers(self) -> Sequence[FleetServer]:
         """What is behind this gateway, by the vault's files of the moment it starts. Blocks."""
         reader, agent = VaultReader(self._config.store.files), self._config.agent
@@ -136,6 +146,8 @@ class Composed:
         except ArgosyError as error:
             progress.problem(f"the agent {agent} cannot be read: {error}")
             view = None
+        if view is not None:
+            self._judge_model = JudgeModel(reader, view.name, choose_model(None, view.model)[0])
         found = fleet_servers(reader, view, Approvals(state_folder()), self._config.store.root, progress)
         foreign = [server for server in found if not server.own] if self._shows_foreign else []
         self.has_foreign = bool(foreign)
