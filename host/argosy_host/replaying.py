@@ -118,7 +118,8 @@ async def _again(judge: Client, agent: str, event: Mapping[str, Any]) -> Replaye
     found = await _sound(
         judge, "judge_explain", {"tool": name, "arguments": dict(proposal.get("tool_arguments") or {})}
     )
-    was = fields.get("raw_outcome") or (fields.get("judgment") or {}).get("outcome")
+    judged: Mapping[str, Any] = fields.get("judgment") or {}
+    was = fields.get("raw_outcome") or judged.get("outcome")
     return Replayed(
         ts=str(event["ts"]),
         agent=agent,

@@ -59,7 +59,7 @@ class Desk:
         self._bell = config.store.bell
         self._clock = config.clock
         self._ids = config.ids
-        self._claims = Claims(config.store.documents, FOLDER, self._read)
+        self._claims = Claims(config.store, config.clock, FOLDER, self._read)
         # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
         self._settled: dict[str, tuple[int, int]] = {}
 
@@ -261,7 +261,7 @@ class Desk:
 
     async def claim(self, caller: Caller, wanted: str | None = None) -> QuestionPage:
         """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever."""
-        return QuestionPage(items=await self._claims.claim(need_agent(caller), caller.principal, wanted))
+        return QuestionPage(items=await self._claims.claim(need_agent(caller), caller.principal, caller.run, wanted))
 
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""

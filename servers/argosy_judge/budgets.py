@@ -143,6 +143,16 @@ class Budgets:
     # Caps
 
     def _bounds(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> _Bounds:
+        try:
+            return self._all_bounds(caller, agent, run, estimate)
+        except Corrupted:
+            if estimate.usd > 0 or estimate.payer != "actor" or estimate.mandate is not None:
+                raise
+        # What costs nothing goes on while a cap on money cannot be read; its tokens still count.
+        caps = self._grant_caps(caller, agent, run)
+        return _Bounds(tuple(caps), purses_of("actor", caps, None, "token"), ModelFile())
+
+    def _all_bounds(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> _Bounds:
         standing = self._policies.current(agent)
         for fault in standing.gate:
             raise Corrupted(f"{fault.message}; nothing is spent until it is mended", hint=fault.hint)

@@ -27,7 +27,8 @@ SEARCH = ToolSpec("memory_search", "Search the notes", {"type": "object", "prope
 
 def ask(*messages: Message, **fields: Any) -> ModelRequest:
     turns = messages or (Message("user", "Good morning"),)
-    return ModelRequest(**{"system": (), "tools": (), "model": MODEL, "messages": turns, **fields})
+    given: dict[str, Any] = {"system": (), "tools": (), "model": MODEL, "messages": turns}
+    return ModelRequest(**{**given, **fields})
 
 
 @pytest.fixture(autouse=True)

@@ -64,6 +64,10 @@ def run(
     else:
         assert isinstance(watcher, Terminal)
         watcher.close(result, hint, named(vault, store))
+        if result["questions"] and sys.stdin.isatty():
+            from argosy_host.cli.decide import ask_here
+
+            ask_here(result["questions"], vault, store)
     sys.exit(EXIT_CODES[result["status"]])
 
 

@@ -25,7 +25,7 @@ from argosy_core.serving.server import ArgosyServer
 from argosy_core.serving.shaping import shape_error
 from argosy_core.storage.day_chain import FLEET
 from argosy_core.types import Caller, Role
-from argosy_host.answers import act
+from argosy_host.answers import act, may_act
 from argosy_host.catalog import Catalog, ToolInfo
 from argosy_host.compose import Fleet
 from argosy_host.direct import call_in
@@ -188,6 +188,8 @@ class ClientRun:
             if found["decision"] is None:
                 raise waits_for(question, str(found.get("body") or ""), str(found.get("path") or ""))
             raise Conflict(f"{question} was {found['decision']}, and somebody acted on it already", hint="call anew")
+        if not await may_act(started.run, claimed["items"][0]):
+            raise Conflict(f"somebody acts on {question} already", hint="call anew")
         call.question = None
         said = await act(started.gate, claimed["items"][0])
         self._tidy(started)

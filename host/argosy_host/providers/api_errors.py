@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from argosy_core.errors import ArgosyError, DeadlineExceeded, InvalidArgument, Unauthenticated, Unavailable
+from argosy_core.yamltext import is_map
 
 _FIRST_ERROR_STATUS = 400
 _WORTH_ANOTHER_TRY = (408, 409, 429)
@@ -101,7 +102,7 @@ class ApiErrors:
 
 def _reason(error: Any, key: str) -> str:
     """The provider's own sentence on one line. A gateway may echo what it was sent, so the key is taken out."""
-    body = cast("Mapping[str, Any]", error.body if isinstance(error.body, Mapping) else {})
+    body: Mapping[str, Any] = error.body if is_map(error.body) else {}
     sentence = getattr(error, "api_message", None) or body.get("message") or f"status {error.status_code}"
     said = " ".join(str(sentence).split())
     safe = said.replace(key, "[key]") if len(key) >= _SHORTEST_KEY else said

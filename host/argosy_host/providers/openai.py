@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -94,8 +94,8 @@ class OpenAIModel:
         try:
             # Bounds the sum: the API may ask for a wait of any length before a retry.
             with anyio.fail_after(self._begin_seconds):
-                stream: AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(**body)
-                return stream
+                # The SDK types the reply by the literal stream=True, which stands in the body here.
+                return cast("AsyncStream[ChatCompletionChunk]", await self._client.chat.completions.create(**body))
         except APIError as error:
             # Not chained: the SDK's error holds the request, and the request holds the key.
             raise ERRORS.from_request(error, self._key) from None

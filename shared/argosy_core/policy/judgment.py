@@ -15,6 +15,11 @@ COST_META = "argosy/cost_usd"
 FAILURE_META = "argosy/failure"
 
 
+def acted_key(question: str) -> str:
+    """Under which the host logs, before it acts on the answer to *question*, that it does: one run gets it."""
+    return f"acted:{question}"
+
+
 class EnforcementAction(StrEnum):
     """What was done about a verdict; one of these stands in every judgment event."""
 
