@@ -1,8 +1,8 @@
 """Who acts on an answer: one, once, for ever.
 
 The mark is a file beside the question, as the older system makes it: whoever creates it may act. Who acts says so in
-the log first (`acted_key`). One that died before that has done nothing: after CLAIM_SECONDS another takes its place. One
-that died after it may have done it, and nobody does it again.
+the log first (`acted_key`). One that died before that has done nothing: after CLAIM_SECONDS another takes its place.
+One that died after it may have done it, and nobody does it again.
 """
 
 from __future__ import annotations
