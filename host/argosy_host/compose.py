@@ -73,6 +73,12 @@ class Fleet:
         self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
     ) -> CallOutcome:
         """Call *tool*. A failure of the tool is an outcome; Unavailable is raised when its server does not answer."""
+        return outcome_of(await self.send(tool, arguments, token, timeout_seconds=timeout_seconds))
+
+    async def send(
+        self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
+    ) -> CallToolResult:
+        """As `call`, with the whole result. Raises NotFound, Unavailable."""
         info = self.catalog.get(tool)
         if info is None:
             raise NotFound(f"there is no tool {tool!r}", hint="mcp-host tools lists them")
@@ -84,8 +90,8 @@ class Fleet:
                 with anyio.fail_after(timeout_seconds):
                     result = await call_directly(direct, info.remote_name, arguments, meta)
                 if isinstance(result, CallToolResult):
-                    return outcome_of(result)
-            return outcome_of(await self._send(info, dict(arguments), meta, timeout_seconds))
+                    return result
+            return await self._send(info, dict(arguments), meta, timeout_seconds)
         except TimeoutError:
             raise Unavailable(f"{info.server} did not answer {tool} in time", hint="try again") from None
         except MCPError as exc:

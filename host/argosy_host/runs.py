@@ -99,7 +99,7 @@ class Run:
             "trigger": origin.trigger,
             "task": self.task[:2000],
             "task_hash": task_hash(self.task) if origin.key else None,
-            "model": self.model,
+            "model": self.model or None,  # a client brings its own
             "item": origin.item,
             "parent_run_id": origin.parent,
             "started_by": origin.started_by,
@@ -129,7 +129,7 @@ class Run:
                 "primitive": "agent_call",
                 "status": status,
                 "summary": " ".join(summary.split())[:SUMMARY_CHARS],
-                "model": self.model,
+                "model": self.model or None,
                 "input_tokens": self.usage.input_tokens,
                 "output_tokens": self.usage.output_tokens,
                 "cache_hit_tokens": self.usage.cache_read,

@@ -44,7 +44,6 @@ from argosy_desk.resolution import add_block
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
-MAX_CLAIMED = 50  # answers that one run acts on
 _WAITING = ("pending", "unparseable")
 
 logger = logging.getLogger(__name__)
@@ -58,16 +57,19 @@ class Desk:
         self._files = config.store.files
         self._chain = config.store.chain
         self._bell = config.store.bell
-        self._claims = Claims(self._documents, self._chain, config.clock)
         self._clock = config.clock
         self._ids = config.ids
+        self._claims = Claims(config.store, config.clock, FOLDER, self._read)
         # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
         self._settled: dict[str, tuple[int, int]] = {}
 
     # Asking
 
-    async def ask(self, caller: Caller, asked: Asked) -> Question:
-        """Put a question to a person. Raises NotFound (the agent), Conflict (the proposal is another question)."""
+    async def ask(self, caller: Caller, asked: Asked, *, same_call: bool = False) -> Question:
+        """Put a question to a person. Raises NotFound (the agent), Conflict (the proposal is another question).
+
+        With *same_call*, a question about the same call that nobody has acted on is given instead, answered or not.
+        """
         agent = caller.agent or FLEET
         if agent != FLEET and agent not in await self._documents.folders():
             raise NotFound(f"there is no agent {agent!r}", hint="agent_list shows the agents")
@@ -75,6 +77,8 @@ class Desk:
         question = proposal or new_id("question", self._clock, self._ids)
         if proposal and (known := await self._path_of(agent, question)) is not None:
             return await self._again(asked, known)
+        if same_call and (open_one := await self._claims.asked_before(agent, asked)) is not None:
+            return open_one
         asked = by_policy(asked, await self._escalation(agent))
         path = f"{agent}/{FOLDER}/{asked.folder}/{question}.md"
         text = asked.text(question, agent, caller.run, self._clock.now())
@@ -208,7 +212,7 @@ class Desk:
 
     async def withdraw(self, caller: Caller, question: str, why: str) -> Question:
         """End a question that needs no answer any more. Raises Conflict when it is answered, NotFound."""
-        path, by = await self._locate(caller, question), "host" if caller.run else "operator"
+        path, by = await self._locate(caller, question), "host" if caller.role is Role.HOST else "operator"
         why = check_why(why)
 
         def withdrawn(text: str, found: Question) -> str:
@@ -255,22 +259,9 @@ class Desk:
         """Look at every question that waits, so that what is due is decided; how many still wait."""
         return len([question async for question in self._waiting(Caller(None, Role.OPERATOR))])
 
-    async def claim(self, caller: Caller) -> QuestionPage:
-        """Answered escalations of the caller's agent that nobody has acted on; each is given out once."""
-        agent = need_agent(caller)
-        claimed: list[Question] = []
-        for info in await self._documents.list(f"{agent}/{FOLDER}", ".md", deep=True):
-            known = await self._claims.claimable(agent, info.path)
-            if known is None:
-                continue
-            question = await self._read(info.path)
-            if question.kind != "escalation" or question.decision in (None, "withdrawn"):
-                continue
-            if await self._claims.take(info.path, known, caller.run):
-                claimed.append(question)
-                if len(claimed) == MAX_CLAIMED:
-                    break
-        return QuestionPage(items=claimed)
+    async def claim(self, caller: Caller, wanted: str | None = None) -> QuestionPage:
+        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever."""
+        return QuestionPage(items=await self._claims.claim(need_agent(caller), caller.principal, caller.run, wanted))
 
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""

@@ -83,7 +83,10 @@ def _plain(text: str) -> str:
 def decide(
     question: str, choice: str, vault: Path, store: Address | None, note: str | None, amend: str | None, as_json: bool
 ) -> None:
-    """Answer QUESTION. The first answer stands; an approved call runs at the agent's next run, once."""
+    """Answer QUESTION. The first answer stands.
+
+    An approved call is made once: when the client that asked makes it again, or else at the agent's next run.
+    """
     answer: dict[str, Any] = {"question": question, "choice": choice}
     if note is not None:
         answer["note"] = note
