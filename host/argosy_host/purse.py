@@ -95,6 +95,12 @@ def root_grant(tokens: int, active_seconds: float) -> Grant:
     )
 
 
+def client_grant() -> Grant:
+    """What a client's run has: the root's bounds, but for those that add up. A client may stay for days, and each run
+    that it starts is the root of a tree of its own."""
+    return replace(ROOT, limits=replace(ROOT.limits, tokens_run=None, active_s=None, agent_s=None))
+
+
 def inherited(given: Grant) -> Grant:
     """What a run has that somebody's work started: no more than *given*, and no more than anybody has by default."""
     return meet(ROOT, given)

@@ -19,7 +19,6 @@ from subscribers import client_of, subscribed, watching
 from tiny_server import create
 
 from argosy_core.clock import SystemClock
-from argosy_core.storage.base import Bell
 from argosy_host.gateway import build_gateway
 from argosy_journal.server import create as create_journal
 from argosy_log.server import create as create_log

@@ -37,6 +37,7 @@ from argosy_host.guarded.operator_act import perform
 from argosy_host.guarded.person import Answer, ask
 from argosy_host.progress import Progress
 from argosy_host.providers.base import ToolCall, ToolReturn
+from argosy_host.purse import Purse, as_reference, client_grant
 from argosy_host.reading import JudgedReads
 from argosy_host.running.book import RunBook
 from argosy_host.runs import Origin, Run
@@ -235,7 +236,7 @@ class ClientRun:
             log=behind.composed.log,
         )
         task = f"Calls of {self._client} for {self._agent}"
-        run = Run(run_id, self._agent, task, "", "", fleet, behind.secrets, origin)
+        run = Run(run_id, self._agent, task, "", "", fleet, behind.secrets, origin, purse=Purse(client_grant()))
         started = _Started(run, Gate(run, config.clock, Progress()), fleet, float("-inf"), None)
         self._renew(started)
         self._began = config.clock.monotonic()
@@ -247,12 +248,14 @@ class ClientRun:
         now = self._behind.config.clock.monotonic()
         if now - started.signed_at < TOKEN_SECONDS / 2:
             return
-        issue, who = self._behind.tokens.issue, self._caller
-        started.run.token = issue(self._agent, started.run.id, ttl_seconds=TOKEN_SECONDS, principal=who.principal)
+        who, run = self._caller, started.run
+        issue = partial(
+            self._behind.tokens.issue, run=run.id, grant=as_reference(run.purse.grant), ttl_seconds=TOKEN_SECONDS,
+            principal=who.principal,
+        )  # fmt: skip
+        run.token = issue(self._agent)
         if who.agent is not None:
-            started.client_token = issue(
-                who.agent, started.run.id, ttl_seconds=TOKEN_SECONDS, principal=who.principal, role=who.role
-            )
+            started.client_token = issue(who.agent, role=who.role)
         started.signed_at = now
 
     def _tidy(self, started: _Started) -> None:
