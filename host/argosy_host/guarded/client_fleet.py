@@ -22,7 +22,6 @@ from argosy_host.compose import CALL_SECONDS, Fleet
 from argosy_host.guarded.client_call import ClientCall, Request, ToolAnswer, context_of, current_call
 from argosy_host.results import CallOutcome, outcome_of
 
-LOG_TOOL = "log_append"
 _ASKS = CallOutcome("the client is asked for more", None)
 
 
@@ -30,14 +29,12 @@ _ASKS = CallOutcome("the client is asked for more", None)
 class ClientFleet(Fleet):
     """*inner* holds judge, log, desk and the foreign servers; *owners* our own servers that the client sees.
 
-    *sign* gives the token under which the client is known to our own servers in its run. *log* is the log server where
-    it is one of this process: events are many, and the way through a connection would cost as much as the writing.
+    *sign* gives the token under which the client is known to our own servers in its run.
     """
 
     inner: Fleet = field(default_factory=Fleet)
     owners: Mapping[str, ArgosyServer] = field(default_factory=dict[str, ArgosyServer])
     sign: Callable[[], str | None] = lambda: None
-    log: ArgosyServer | None = None
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
@@ -49,8 +46,6 @@ class ClientFleet(Fleet):
         if tool == "desk_ask":
             return await self._ask(current_call.get(), arguments, token)
         with as_host():
-            if tool == LOG_TOOL and self.log is not None and (call := current_call.get(None)) is not None:
-                return await _straight(self.log, arguments, with_token(call.ctx, token))
             return await self.inner.call(tool, arguments, token, timeout_seconds=timeout_seconds)
 
     async def make(self, call: ClientCall, info: ToolInfo, arguments: Mapping[str, Any]) -> CallOutcome:
@@ -73,11 +68,6 @@ class ClientFleet(Fleet):
         if not outcome.is_error:
             call.question = outcome.structured
         return outcome
-
-
-async def _straight(log: ArgosyServer, event: Mapping[str, Any], ctx: Request) -> CallOutcome:
-    result = await log.call_tool(LOG_TOOL, dict(event), context_of(log, ctx, None))
-    return outcome_of(result) if isinstance(result, CallToolResult) else _ASKS
 
 
 @contextmanager

@@ -233,7 +233,6 @@ class ClientRun:
             inner=inner,
             owners=behind.own,
             sign=lambda: started.client_token,
-            log=behind.composed.log,
         )
         task = f"Calls of {self._client} for {self._agent}"
         run = Run(run_id, self._agent, task, "", "", fleet, behind.secrets, origin, purse=Purse(client_grant()))

@@ -85,11 +85,6 @@ class Composed:
                               hint="mcp-host doctor")  # fmt: skip
         return fleet
 
-    @property
-    def log(self) -> ArgosyServer | None:
-        """The log server, where the fleet's is one of this process."""
-        return self._loaded.get("log") if "log" in self._fleet.local else None
-
     async def foreign(self) -> Fleet | None:
         """The same for the tools of foreign servers; None when there are none. Raises Unavailable."""
         return await self._connected() if self.has_foreign else None
