@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ HERE = Path(__file__).parent
 POINTS = HERE / "judge_points.md"
 HELD_IN = (Path(__file__), HERE.parent / "unit/test_binding_vectors.py")
 KINDS = ("rules", "model", "served")
+MODELS = pytest.mark.parametrize("subject", KINDS[1:], indirect=True)
 
 
 class Subject:
@@ -63,9 +65,12 @@ class Subject:
         return await judge(self.bench, proposal(tool, arguments, **more))
 
     def answering(self, answer: Any) -> Any:
-        """Whoever makes the client's completions, so that they are *answer*."""
-        self._answer = answer
-        return scripted(answer) if self._asker is None else self._ask
+        """Whoever makes the client's completions, so that they are *answer*, or what it makes of the prompt's JSON."""
+        self._answer = answer if callable(answer) else lambda _: answer
+        return Script(self._scripted) if self._asker is None else self._ask
+
+    def _scripted(self, params: CreateMessageRequestParams) -> Any:
+        return self._answer(params.model_dump_json())
 
     async def _ask(self, context: Any, params: CreateMessageRequestParams) -> CreateMessageResult:
         assert self._asker is not None
@@ -74,7 +79,8 @@ class Subject:
 
     def reply(self, request: Request) -> Raw:
         """What the server of the model on this machine answers."""
-        return chat(json.dumps(self._answer))
+        answer = self._answer(json.dumps(request.body))
+        return chat(answer if isinstance(answer, str) else json.dumps(answer))
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -83,7 +89,8 @@ class Subject:
 
 @pytest.fixture(params=KINDS)
 def subject(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
-    bench = Bench(tmp_path)
+    """Each judge in turn; over those with a model where the test says ``indirect``."""
+    bench = Bench(tmp_path, SystemClock())
     if request.param != "served":
         yield Subject(request.param, bench)
         return
@@ -221,16 +228,20 @@ async def test_judgments_at_once_leave_the_policy_cache_whole(tmp_path: Path) ->
     assert (await judge(bench, proposal("memory_write"))).fields["outcome"] == "escalate"
 
 
+@MODELS
 @holds("concurrent-model-client", "concurrent-votes")
-async def test_judgments_at_once_mix_up_no_answers(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, SystemClock())
-    bench.write("harbor/judges.md", LLM)
+async def test_judgments_at_once_mix_up_no_answers(subject: Subject) -> None:
     found: dict[int, str] = {}
 
+    def by_number(prompt: str) -> dict[str, Any]:
+        asked = re.search(r"turn_(\d)", prompt)
+        assert asked is not None
+        return verdict("allow" if int(asked[1]) % 2 else "block", f"number {asked[1]}")
+
+    script = subject.answering(by_number)
+
     async def ask(number: int) -> None:
-        outcome = "allow" if number % 2 else "block"
-        script = scripted(verdict(outcome, f"number {number}"))
-        judged = await judge(bench, proposal(arguments={"n": number}), script)
+        judged = await judge(subject.bench, proposal(arguments={"n": f"turn_{number}"}), script)
         assert f"number {number}" in judged.fields["reason"]
         assert judged.fields["judges"][-1]["reason"] == f"number {number}"
         found[number] = judged.fields["outcome"]
@@ -241,20 +252,24 @@ async def test_judgments_at_once_mix_up_no_answers(tmp_path: Path) -> None:
     assert found == {n: "allow" if n % 2 else "block" for n in range(6)}
 
 
+@MODELS
 @holds("concurrent-budget", "concurrent-log")
-async def test_judgments_at_once_spend_the_budget_exactly(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, SystemClock())
-    bench.write("harbor/judges.md", LLM + "\n## Budget\n\n- daily_usd: 0.2\n- per_action_usd: 0.05\n")
-    found: list[str] = []
+async def test_judgments_at_once_spend_the_budget_exactly(subject: Subject) -> None:
+    bench = subject.bench
+    subject.policy("\n## Budget\n\n- daily_usd: 0.2\n- per_action_usd: 0.05\n")
+    script = subject.answering(verdict("allow"))
+    found: list[Answer] = []
 
     async def ask(number: int) -> None:
-        script = scripted(verdict("allow"))
-        found.append((await judge(bench, proposal(arguments={"n": number}), script)).fields["outcome"])
+        found.append(await judge(bench, proposal(arguments={"n": number}), script))
 
     async with anyio.create_task_group() as group:
         for number in range(8):
             group.start_soon(ask, number)
-    assert sorted(found) == ["allow"] * 4 + ["block"] * 4
+    outcomes = [each.fields["outcome"] for each in found]
+    assert sum(each.fields["cost_usd"] or 0.0 for each in found) <= 0.2
+    # A model that says what it cost settles below what was set aside, and others may follow.
+    assert outcomes.count("allow") == 4 if subject.kind == "model" else outcomes.count("allow") >= 4
     store = open_store(bench.root)
     report = await store.chain.verify("harbor")
     await anyio.to_thread.run_sync(store.close)
@@ -343,52 +358,54 @@ async def test_the_class_is_the_frameworks(subject: Subject) -> None:
     assert claimed.fields["proposal_id"] != "p"
 
 
+@MODELS
 @holds("amendment-schema")
 @pytest.mark.parametrize("by", ["model", "person"])
-async def test_an_amendment_has_to_fit(bench: Bench, by: str) -> None:
-    bench.write("harbor/judges.md", LLM)
+async def test_an_amendment_has_to_fit(subject: Subject, by: str) -> None:
     schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
     amendment = {"judge_note": "n", "tool_arguments": {"text": 5}}
-    script = scripted(verdict("revise", amendment=amendment))
+    script = subject.answering(verdict("revise", amendment=amendment))
     more: dict[str, Any] = {"amendment": amendment} if by == "person" else {}
-    judged = await judge(bench, proposal(input_schema=schema, **more), script)
+    judged = await judge(subject.bench, proposal(input_schema=schema, **more), script)
     expected = {"model": "revise_invalid_amendment", "person": "operator_revise_invalid_amendment"}[by]
     assert (judged.fields["outcome"], judged.fields["enforcement_action"]) == ("block", expected)
 
 
+@MODELS
 @holds("amendment-class")
-async def test_after_an_amendment_the_stricter_class_counts(bench: Bench) -> None:
-    bench.write("harbor/judges.md", LLM)
+async def test_after_an_amendment_the_stricter_class_counts(subject: Subject) -> None:
     amendment = {"judge_note": "n", "tool_name": "memory_read", "tool_arguments": {"name": "x"}}
-    first = await judge(bench, proposal(), scripted(verdict("revise", amendment=amendment)))
-    second = await judge(bench, first.fields["amended"], scripted(verdict("allow")))
+    first = await judge(subject.bench, proposal(), subject.answering(verdict("revise", amendment=amendment)))
+    second = await judge(subject.bench, first.fields["amended"], subject.answering(verdict("allow")))
     assert second.fields["classification"] == "external_side_effect"
 
 
+@MODELS
 @holds("revise-bounded")
-async def test_a_second_revision_is_a_block(bench: Bench) -> None:
-    bench.write("harbor/judges.md", LLM)
-    script = scripted(verdict("revise", amendment={"judge_note": "n", "tool_arguments": {"text": "x"}}))
-    first = await judge(bench, proposal(), script)
-    second = await judge(bench, first.fields["amended"], script)
+async def test_a_second_revision_is_a_block(subject: Subject) -> None:
+    amendment = {"judge_note": "n", "tool_arguments": {"text": "x"}}
+    script = subject.answering(verdict("revise", amendment=amendment))
+    first = await judge(subject.bench, proposal(), script)
+    second = await judge(subject.bench, first.fields["amended"], script)
     assert second.fields["enforcement_action"] == "revise_loop_exhausted_blocked"
 
 
-FAILING = {
-    "JudgeUnavailable": ("", scripted("?"), {}),
-    "JudgeBudgetExhausted": ("\n## Budget\n\n- daily_usd: 0\n", scripted(verdict("allow")), {}),
-    "JudgePolicyInvalid": ("", scripted(verdict("revise")), {}),
+FAILING: dict[str, tuple[str, Any]] = {
+    "JudgeUnavailable": ("", "?"),
+    "JudgeBudgetExhausted": ("\n## Budget\n\n- daily_usd: 0\n", verdict("allow")),
+    "JudgePolicyInvalid": ("", verdict("revise")),
 }
 
 
+@MODELS
 @holds("failure-policy")
 @pytest.mark.parametrize("failure", FAILING)
 @pytest.mark.parametrize("becomes", ["block", "escalate", "allow"])
-async def test_each_failure_becomes_what_the_policy_says(bench: Bench, failure: str, becomes: str) -> None:
-    more, script, given = FAILING[failure]
+async def test_each_failure_becomes_what_the_policy_says(subject: Subject, failure: str, becomes: str) -> None:
+    more, answer = FAILING[failure]
     stated = f"\n## Failure policy\n\n- {failure}: {becomes}\n"
-    bench.write("harbor/judges.md", LLM + more + (stated if becomes != "block" else ""))
-    judged = await judge(bench, proposal(**given), script)
+    subject.policy(more + (stated if becomes != "block" else ""))
+    judged = await judge(subject.bench, proposal(), subject.answering(answer))
     assert judged.fields["outcome"] == becomes, judged.text
     assert failure in judged.fields["reason"]
 
