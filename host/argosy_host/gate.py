@@ -5,7 +5,7 @@ Failure blocks: when the judge or the log does not answer, nothing above reading
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,10 +21,22 @@ from argosy_host.progress import Progress
 from argosy_host.providers.base import ToolCall, ToolReturn
 from argosy_host.runs import SUMMARY_CHARS, Run, ToolUse
 
-__all__ = ["Binding", "Gate", "Ruling"]
+__all__ = ["Begin", "Binding", "Gate", "NotActed", "Ruling"]
 
 MAX_JUDGED = 3  # judgments of a call whose tool changes under it
 MAX_RETURN_CHARS = 40_000  # what one call may put into a model's context
+
+
+Begin = Callable[[], Awaitable[bool]]
+"""Says in the log that what follows is done, just before it is; False when somebody else has said so."""
+
+
+class NotActed(Exception):
+    """Raised when nothing was done about a person's answer: by another one, or not before the judge answers again."""
+
+    def __init__(self, reason: str, *, by_another: bool = False) -> None:
+        super().__init__(reason)
+        self.by_another = by_another
 
 
 class Gate:
@@ -55,18 +67,27 @@ class Gate:
         return await self._act(binding, ruling, started)
 
     async def run_approved(
-        self, call: ToolCall, definition_hash: str, bound_hash: str, proposal: str, *, by_default: bool = False
+        self,
+        call: ToolCall,
+        definition_hash: str,
+        bound_hash: str,
+        proposal: str,
+        *,
+        begin: Begin,
+        by_default: bool = False,
     ) -> ToolReturn:
         """Run a call that a person approved, or silence *by_default*, exactly as it was bound.
 
         Judged it was before the question was asked; what holds for every call (policies that read, places, caps) is
-        looked at again, and its cost is set aside.
+        looked at again, and its cost is set aside. Raises NotActed.
         """
         started = self._clock.monotonic()
         bound = self._bound_still(call, definition_hash, bound_hash)
         if not isinstance(bound, Binding):
+            await self._begun(begin, None)
             return await self._stale(call, bound, proposal, started)
         ruling = await self._judging.check_approved(bound)
+        await self._begun(begin, ruling)
         if ruling.verdict != "allow":
             await self._log_answer(call, ruling.enforcement, proposal, bound.as_json())
             return await self._block(bound, ruling, started)
@@ -75,15 +96,24 @@ class Gate:
         return await self._execute(bound, "approved", started, ruling.reservation)
 
     async def run_revised(
-        self, call: ToolCall, definition_hash: str, bound_hash: str, proposal: str, amendment: Mapping[str, Any]
+        self,
+        call: ToolCall,
+        definition_hash: str,
+        bound_hash: str,
+        proposal: str,
+        amendment: Mapping[str, Any],
+        *,
+        begin: Begin,
     ) -> ToolReturn:
         """Run what a person made of a call that waited: checked anew, and asked about again where it is of the highest
-        class now."""
+        class now. Raises NotActed."""
         started = self._clock.monotonic()
         bound = self._bound_still(call, definition_hash, bound_hash)
         if not isinstance(bound, Binding):
+            await self._begun(begin, None)
             return await self._stale(call, bound, proposal, started)
         binding, ruling = await self._judging.judge_revised(bound, amendment, proposal)
+        await self._begun(begin, ruling)
         self._progress.judged(binding.tool.name, ruling.verdict, ruling.reason)
         return await self._act(binding, ruling, started)
 
@@ -114,6 +144,14 @@ class Gate:
         if ruling.verdict == "escalate":
             return await self._ask(binding, ruling, started)
         return await self._block(binding, ruling, started)
+
+    async def _begun(self, begin: Begin, ruling: Ruling | None) -> None:
+        """Say that what *ruling* came to is done now: not while the judge is away, and not when another does it."""
+        if ruling is not None and not ruling.is_answered:
+            raise NotActed(ruling.reason)
+        if not await begin():
+            await self._execution.give_back(ruling.reservation if ruling else None)
+            raise NotActed("another run acts on it", by_another=True)
 
     def _bound_still(self, call: ToolCall, definition_hash: str, bound_hash: str) -> Binding | Act:
         """What was bound when a person was asked, or why that is not what would run now."""

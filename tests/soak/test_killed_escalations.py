@@ -1,6 +1,8 @@
-"""A host killed with SIGKILL at every step of an escalation: one outcome each, and an approved call runs once.
+"""A host or a judge killed with SIGKILL at every step of an escalation: one outcome each, and an approved call runs
+once.
 
-Host and judge share the process: it is killed between any two calls to a server.
+A host is killed between any two calls to a server, with the judge that is in its process; a judge in a process of its
+own before, after and in the middle of any of them, while the host goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 import pytest
 from children import ROOT, environment
-from escalating_run import POLICY, escalate
+from escalating_run import POLICY, escalate, judge_apart, judge_killed_at
 from fleet_fixtures import make_vault
 
 from argosy_core.clock import SystemClock
@@ -124,6 +126,60 @@ async def test_a_host_killed_at_any_step_of_an_escalation_leaves_one_outcome(
             place = tmp_path / f"{phase}-{step}-{moment}"
             place.mkdir()
             found = await one_kill(place, monkeypatch, phase, str(step), moment)
+            shutil.rmtree(place)
+            if not found:
+                break
+            happened[phase] += 1
+    assert min(happened["ask"], happened["act"]) >= 10, happened
+
+
+QUICK_OF_THE_JUDGE = [
+    ("ask", "judge_evaluate", "during"),
+    ("act", "judge_evaluate", "before"),
+    ("act", "memory_write", "before"),
+]
+
+
+async def one_kill_of_the_judge(
+    place: Path, monkeypatch: pytest.MonkeyPatch, phase: str, step: str, moment: str
+) -> bool:
+    monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    vault = make_vault(place / "vault", {"judges.md": POLICY, "registry.json": judge_apart()})
+    if phase == "act":
+        await escalate(vault, "ask")
+        await approve(vault)
+    with judge_killed_at(step, moment) as killed:
+        await escalate(vault, phase)
+    if phase == "ask":
+        assert not (vault / WRITTEN).exists()
+        if not questions(vault):  # the judge was gone before it could say that a person must be asked
+            await escalate(vault, "ask")
+        await approve(vault)
+    for _ in range(2):
+        await escalate(vault, "act", Later())
+    check(vault)
+    return bool(killed)
+
+
+@pytest.mark.parametrize(("phase", "step", "moment"), QUICK_OF_THE_JUDGE)
+async def test_a_judge_killed_at_a_step_of_an_escalation_leaves_one_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, step: str, moment: str
+) -> None:
+    assert await one_kill_of_the_judge(tmp_path, monkeypatch, phase, step, moment)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+async def test_a_judge_killed_at_any_step_of_an_escalation_leaves_one_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened = Counter[str]()
+    for phase, moment in itertools.product(("ask", "act"), (*MOMENTS, "during")):
+        for step in itertools.count(1):
+            place = tmp_path / f"{phase}-{step}-{moment}"
+            place.mkdir()
+            found = await one_kill_of_the_judge(place, monkeypatch, phase, str(step), moment)
             shutil.rmtree(place)
             if not found:
                 break

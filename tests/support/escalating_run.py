@@ -7,16 +7,22 @@ event); *MOMENT* is before or after it.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+from children import ROOT
 from fleet_fixtures import Scripted, calls, says
 
 from argosy_core.clock import Clock
+from argosy_core.errors import ArgosyError
 from argosy_host.compose import Fleet
 from argosy_host.progress import Progress
 from argosy_host.results import CallOutcome
@@ -51,6 +57,66 @@ def kill_at(step: str, moment: str) -> None:
         return outcome
 
     Fleet.call = counted  # type: ignore[method-assign]
+
+
+def judge_apart() -> str:
+    """A vault's ``registry.json`` in which the judge has a process of its own."""
+    registry = json.loads((ROOT / "registry.json").read_text(encoding="utf-8"))
+    text = json.dumps(registry)
+    return text.replace(*(f'"name": "judge", "transport": "{transport}"' for transport in ("in_process", "stdio")))
+
+
+def judge_process() -> int:
+    """The process of the judge that this one started."""
+    found = []
+    for place in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            parent = (place / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid() and b"serve\0judge\0" in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+    assert len(found) == 1, found
+    return found[0]
+
+
+@contextmanager
+def judge_killed_at(step: str, moment: str) -> Generator[list[str]]:
+    """While the block runs the judge's process is killed at *step*, as `kill_at` names it, or in the middle of it
+    ("during"); gives the calls at which it was."""
+    called, count, killed = Fleet.call, 0, list[str]()
+
+    async def counted(fleet: Fleet, tool: str, arguments: Any, *rest: Any, **more: Any) -> CallOutcome:
+        nonlocal count
+        count += 1
+        if step not in (str(count), tool):
+            return await called(fleet, tool, arguments, *rest, **more)
+        judge = judge_process()
+        killed.append(tool)
+        if moment == "after":
+            outcome = await called(fleet, tool, arguments, *rest, **more)
+            os.kill(judge, signal.SIGKILL)
+            return outcome
+        os.kill(judge, signal.SIGSTOP if moment == "during" else signal.SIGKILL)
+        failure: ArgosyError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_kill_soon, judge)
+            try:
+                return await called(fleet, tool, arguments, *rest, **more)
+            except ArgosyError as error:
+                failure = error
+        raise failure
+
+    Fleet.call = counted  # type: ignore[method-assign]
+    try:
+        yield killed
+    finally:
+        Fleet.call = called  # type: ignore[method-assign]
+
+
+async def _kill_soon(process: int) -> None:
+    for _ in range(50):  # the call is on its way by then
+        await anyio.lowlevel.checkpoint()
+    with suppress(ProcessLookupError):  # gone before
+        os.kill(process, signal.SIGKILL)
 
 
 if __name__ == "__main__":

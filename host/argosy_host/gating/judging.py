@@ -47,6 +47,11 @@ class Ruling:
     enforcement: str
 
     @property
+    def is_answered(self) -> bool:
+        """Whether a judge said anything at all."""
+        return bool(self.judgment)
+
+    @property
     def reservation(self) -> str | None:
         """What the judge set aside for the call, to be settled after it."""
         return self.judgment.get("reservation")
@@ -89,9 +94,14 @@ class Judging:
     async def judge_revised(
         self, binding: Binding, amendment: Mapping[str, Any], question: str
     ) -> tuple[Binding, Ruling]:
-        """The ruling on what a person made of *binding* in answer to *question*, and what is bound now."""
+        """The ruling on what a person made of *binding* in answer to *question*, and what is bound now.
+
+        Nothing is logged when no judge answered.
+        """
         proposal = {**proposal_of(binding), "amendment": dict(amendment)}
         ruling = await self._ask(None, proposal)
+        if not ruling.is_answered:
+            return binding, ruling
         try:
             binding, ruling = self._person_bound(binding, ruling)
         except ArgosyError as error:

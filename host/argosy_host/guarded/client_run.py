@@ -29,7 +29,7 @@ from argosy_host.answers import act, may_act
 from argosy_host.catalog import Catalog, ToolInfo
 from argosy_host.compose import Fleet
 from argosy_host.direct import call_in
-from argosy_host.gate import Gate
+from argosy_host.gate import Gate, NotActed
 from argosy_host.guarded.client_call import ClientCall, ToolAnswer, current_call
 from argosy_host.guarded.client_fleet import ClientFleet, as_host
 from argosy_host.guarded.composed import Composed
@@ -46,6 +46,7 @@ TOKEN_SECONDS = 3600.0
 END_SECONDS = 10.0
 QUESTIONS_KEPT = 100  # that a run's end names
 MAX_CLIENT_CHARS = 100
+CLAIM_MINUTES = 10  # after which the desk gives an answer out again that nobody acted on
 
 logger = logging.getLogger(__name__)
 
@@ -189,10 +190,14 @@ class ClientRun:
             if found["decision"] is None:
                 raise waits_for(question, str(found.get("body") or ""), str(found.get("path") or ""))
             raise Conflict(f"{question} was {found['decision']}, and somebody acted on it already", hint="call anew")
-        if not await may_act(started.run, claimed["items"][0]):
-            raise Conflict(f"somebody acts on {question} already", hint="call anew")
         call.question = None
-        said = await act(started.gate, claimed["items"][0])
+        try:
+            said = await act(started.gate, claimed["items"][0], partial(may_act, started.run, claimed["items"][0]))
+        except NotActed as error:
+            if error.by_another:
+                raise Conflict(f"somebody acts on {question} already", hint="call anew") from None
+            hint = f"the answer stands, and may be acted on in {CLAIM_MINUTES} minutes: call this again then"
+            raise Unavailable(str(error), hint=hint) from None
         self._tidy(started)
         if call.result is not None:
             return call.result
