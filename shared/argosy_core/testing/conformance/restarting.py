@@ -21,15 +21,16 @@ async def _restart_between(open_store: Open, steps: Sequence[Step]) -> None:
         for number, step in enumerate(steps):
             name = f"s{number}{'left' if is_abandoned else 'closed'}"
             async with AsyncExitStack() as abandoned:
+                closed = None if is_abandoned else abandoned
+                given = await step.prepare(await _opened(open_store, abandoned, closed), name)
+                await step.take(await _opened(open_store, abandoned, closed), name, given)
+                await step.holds(await _opened(open_store, abandoned, closed), name, given, True)
 
-                async def opened(stack: AsyncExitStack = abandoned) -> Store:
-                    if not is_abandoned:
-                        await stack.aclose()
-                    return await stack.enter_async_context(open_store())
 
-                given = await step.prepare(await opened(), name)
-                await step.take(await opened(), name, given)
-                await step.holds(await opened(), name, given, True)
+async def _opened(open_store: Open, stack: AsyncExitStack, closed: AsyncExitStack | None) -> Store:
+    if closed is not None:
+        await closed.aclose()
+    return await stack.enter_async_context(open_store())
 
 
 async def check_documents_outlive_a_restart(open_store: Open) -> None:
