@@ -25,6 +25,7 @@ from argosy_core.storage.files.store import FileStore
 from argosy_core.storage.opening import open_store
 from argosy_core.storage.redis import connection as redis_connection
 from argosy_core.storage.sqlite import database as sqlite_database
+from argosy_core.storage.sqlite.database_file import connect
 from argosy_core.testing.conformance import STREAM, failing
 from argosy_core.testing.faults import ALL_CALLS, FaultyFileSystem
 from argosy_core.vault import Vault
@@ -150,7 +151,7 @@ def io_error() -> sqlite3.Error:
 async def test_sqlite_over_a_failing_disk(
     suite: str, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faults, connect = CallFaults(io_error), sqlite_database.connect
+    faults = CallFaults(io_error)
     monkeypatch.setattr(sqlite_database, "connect", lambda path: FaultyConnection(connect(path), faults))
     address = "sqlite:///fleet.sqlite"
     await check(Opened(faults, lambda clock: open_store(tmp_path, address, clock=clock, create=True)))
