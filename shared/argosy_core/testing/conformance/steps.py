@@ -192,11 +192,11 @@ async def _claim(store: Store, name: str, given: Any) -> bool:
 
 
 async def _complete(store: Store, name: str, given: Any) -> None:
-    await store.items.complete(*given, {"ok": True})
+    await store.items.complete(given[0], given[1], {"ok": True})
 
 
 async def _fail(store: Store, name: str, given: Any) -> None:
-    await store.items.fail(*given, "no", 0)
+    await store.items.fail(given[0], given[1], "no", 0)
 
 
 async def _items(store: Store, name: str) -> list[Item]:
