@@ -20,10 +20,9 @@ from argosy_core.storage.opening import open_store
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 SOURCES = os.pathsep.join(str(Path(__file__).resolve().parents[2] / part) for part in ("shared", "servers", "host"))
-PROCESSES = 4
+PROCESSES = 8
 APPENDS = 40
 STEPS = 15
-PROCESSES_ON_A_SERVER = 8
 KILLS = {"files": 15, "sqlite": 6}  # as many moments as the time that they may take holds
 KILLS_ON_A_SERVER = 4  # a client that dies leaves less behind
 LINES = 400  # of a document: enough for several writes of the kernel
@@ -134,12 +133,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path), address
 
 
-def is_on_server(place: tuple[str, str]) -> bool:
-    return place[1].startswith("postgresql:")
-
-
 async def test_processes_that_write_at_once_lose_nothing(place: tuple[str, str]) -> None:
-    count = PROCESSES_ON_A_SERVER if is_on_server(place) else PROCESSES
+    count = PROCESSES
     with ExitStack() as stack:
         children = [stack.enter_context(child(AT_ONCE, *place, f"p{n}", "0")) for n in range(count)]
         for process in children:

@@ -18,12 +18,17 @@ from argosy_core.errors import Conflict, InvalidArgument, Unavailable
 from argosy_core.storage.address import Address
 from argosy_core.storage.opening import open_store
 from argosy_core.storage.redis import connection
-from argosy_core.testing.conformance import STREAMS
+from argosy_core.testing.conformance import STREAMS, cancelling, restarting
 from argosy_core.testing.conformance.bell import listening
 from argosy_core.testing.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
-REDIS_SUITES = {"leases": SUITES["leases"], "bell": SUITES["bell"]}
+REDIS_SUITES = {
+    "leases": SUITES["leases"],
+    "bell": SUITES["bell"],
+    "cancelling": cancelling.LEASE_CHECKS,
+    "restarting": (*restarting.LEASE_CHECKS, *restarting.BELL_CHECKS),
+}
 
 
 class Opened:

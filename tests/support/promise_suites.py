@@ -10,6 +10,7 @@ import pytest
 from argosy_core.testing.conformance import (
     archive,
     bell,
+    cancelling,
     chain,
     chain_proofs,
     chain_reading,
@@ -18,10 +19,17 @@ from argosy_core.testing.conformance import (
     item_holds,
     items,
     leases,
+    restarting,
 )
 
 Suites = Mapping[str, Sequence[Callable[[Any], Awaitable[None]]]]
-WHOLE_STORE = ("bell", "archive")  # suites about a store, not about one part of it
+WHOLE_STORE = (
+    "bell",
+    "archive",
+    "cancelling",
+    "restarting",
+    "failing",
+)  # suites about a store, not about one part of it
 SUITES: Suites = {
     "documents": documents.CHECKS,
     "chain": (*chain.CHECKS, *chain_reading.CHECKS, *chain.TAMPER_CHECKS, *chain_proofs.PROOF_CHECKS),
@@ -29,6 +37,8 @@ SUITES: Suites = {
     "items": (*items.CHECKS, *item_ends.CHECKS, *item_holds.CHECKS),
     "archive": archive.CHECKS,
     "bell": bell.CHECKS,
+    "cancelling": cancelling.CHECKS,
+    "restarting": restarting.CHECKS,
 }
 FOLDER_SUITES: Suites = {
     "chain": chain.FILE_CHECKS,

@@ -8,6 +8,9 @@ process would. Give every check a vault of its own::
     for check in documents.CHECKS:
         anyio.run(check, opener_of_my_documents())
 
+The checks of ``cancelling``, ``restarting`` and ``failing`` are given openers of a whole store; that of ``failing`` has
+``faults``, with which the store's author lets the Nth call below the store fail (`failing.Faults`).
+
 ``TAMPER_CHECKS`` (of chain) and ``FILE_CHECKS`` need more: a way behind the store's back.
 """
 
