@@ -240,6 +240,26 @@ async def test_what_was_approved_is_still_held_to_the_rules_when_it_runs(tmp_pat
     assert [act for _, act in enforced(vault)] == ["escalate_pending", "block_executed"]
 
 
+@pytest.mark.parametrize(
+    ("fallback", "act", "is_done"),
+    [("allow", "auto_decided_allow", True), ("block", "auto_decided_block", False)],
+    ids=["allow", "block"],
+)
+async def test_what_silence_decided_is_done_or_left_once_and_logged_as_nobody_s_answer(
+    tmp_path: Path, mender: Any, fallback: str, act: str, is_done: bool
+) -> None:
+    silent = f"\n## Escalation queue\n\n- auto_decide_after_seconds: 0\n- fallback_on_timeout: {fallback}\n"
+    vault = make_vault(tmp_path / "v", {"judges.md": ASKING + silent})
+    await run(vault, calls(("memory_write", NOTE)))
+    assert note(vault) == ""
+
+    await run(vault, says("ok"))
+    await run(vault, says("ok"))
+
+    assert ("bell rope" in note(vault)) is is_done
+    assert enforced(vault)[1:] == [("desk", act)]
+
+
 async def test_a_judge_that_wants_a_model_is_asked_through_the_protocol(tmp_path: Path, mender: Any) -> None:
     asking = "## Default judge\n\n- backend: llm\n\n## Class policy\n\n- reversible_write: judge_required\n"
     vault = make_vault(tmp_path / "v", {"judges.md": asking})

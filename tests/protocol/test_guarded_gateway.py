@@ -668,6 +668,19 @@ async def test_a_foreign_tool_is_shown_and_waits_for_a_person_unless_the_owner_s
     assert code_of(asked) == "deferred" and not got.exists()
 
 
+async def test_a_client_that_would_pass_the_owners_cap_is_stopped_before_the_call(tmp_path: Path) -> None:
+    costs, caps = "\n## Tool costs\n\n- x__post: 0.25\n", "## Cost caps\n\n- daily_usd: 0.6\n"
+    vault, got = with_foreign(tmp_path, ada__tools=OPEN + costs, policy=caps)
+    async with gateway(vault) as client:
+        first = [await client.call_tool("x__post", {"value": f"{n}"}) for n in range(2)]
+    async with gateway(vault) as client:  # another run, the same day
+        last = await client.call_tool("x__post", {"value": "2"})
+
+    assert not any(result.is_error for result in first), first
+    assert code_of(last) == "blocked" and "0.6" in text_of(last)
+    assert len(got.read_text(encoding="utf-8").splitlines()) == 2
+
+
 async def test_a_foreign_server_that_nobody_approved_is_not_there(tmp_path: Path) -> None:
     vault, _ = with_foreign(tmp_path, approve=False)
     async with gateway(vault) as client:
