@@ -164,7 +164,7 @@ def test_each_commit_is_synced(tmp_path: Path) -> None:
     assert syncs_between_acknowledgements(tmp_path) >= COMMITS
 
 
-@pytest.mark.soak
 @pytest.mark.skipif(REASON is not None, reason=f"THE SYNCS OF SQLITE WERE NOT COUNTED: {REASON}")
-def test_a_database_that_syncs_less_is_found_out(tmp_path: Path) -> None:
-    assert syncs_between_acknowledgements(tmp_path, "synchronous", "NORMAL") < COMMITS
+@pytest.mark.parametrize("synchronous", ["OFF", "NORMAL"])
+def test_a_database_that_syncs_less_is_found_out(synchronous: str, tmp_path: Path) -> None:
+    assert syncs_between_acknowledgements(tmp_path, "synchronous", synchronous) < COMMITS

@@ -34,6 +34,14 @@ def traced_laws(tmp_path: Path, *bugs: str) -> Laws:
     return Laws(str(vault.resolve())).follow(trace(writer, tmp_path / "trace", env))
 
 
+def test_a_missing_tracer_is_a_failure_where_all_must_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CI", raising=False)
+    assert why_not() == "strace is not installed"
+    monkeypatch.setenv("CI", "true")
+    assert why_not() is None
+
+
 @traced
 def test_every_acknowledgement_of_the_servers_comes_after_its_syncs(tmp_path: Path) -> None:
     laws = traced_laws(tmp_path)

@@ -11,6 +11,7 @@ What lies under ``.argosy`` is rebuilt and may be written in any way; ``INDEX.md
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,7 +31,13 @@ BEHIND = "INDEX.md"
 
 
 def why_not() -> str | None:
-    """Why no process can be traced here; None when one can."""
+    """Why no process can be traced here; None when one can. Where ``CI`` is ``true`` the tests may not go without, and
+    it is None too: they then fail with what is missing."""
+    reason = _hindrance()
+    return None if os.environ.get("CI") == "true" else reason
+
+
+def _hindrance() -> str | None:
     if shutil.which("strace") is None:
         return "strace is not installed"
     ran = subprocess.run(["strace", "-f", "-e", "trace=fsync", "true"], capture_output=True, text=True, timeout=20)
