@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from argosy_core.clock import Clock
-from argosy_core.embedding import Embedder, load_settings
+from argosy_core.embedding import Embedder, FolderEmbedder, FolderSettings, load_settings
 from argosy_core.errors import ArgosyError, Unavailable
 from argosy_core.index.library import Library
 from argosy_core.storage.base import Store
@@ -33,7 +33,7 @@ class Meanings:
         self._library = library
         self._environment = os.environ if environment is None else environment
         self._guard = threading.Lock()
-        self._embedder: Embedder | None = None
+        self._embedder: Embedder | FolderEmbedder | None = None
         self._problem: str | None = None
         self._is_loaded = False
         self._agents: set[str] = set()
@@ -58,7 +58,7 @@ class Meanings:
     def space(self) -> str | None:
         """What vectors are compared within; None without a source."""
         embedder = self._source()
-        return embedder.settings.space if embedder else None
+        return embedder.space if embedder else None
 
     def query(self, agent: str, text: str) -> Sequence[float]:
         """The vector of a question about *agent*'s documents. Raises Unavailable, which says why."""
@@ -68,7 +68,7 @@ class Meanings:
         self._attend(agent)
         return embedder.query(text)
 
-    def _source(self) -> Embedder | None:
+    def _source(self) -> Embedder | FolderEmbedder | None:
         with self._guard:
             if not self._is_loaded:
                 self._is_loaded = True
@@ -78,7 +78,10 @@ class Meanings:
                 except ArgosyError as error:
                     self._problem = str(error)
                 else:
-                    self._embedder = Embedder(settings, self._clock) if settings else None
+                    if isinstance(settings, FolderSettings):
+                        self._embedder = FolderEmbedder(settings)
+                    elif settings is not None:
+                        self._embedder = Embedder(settings, self._clock)
             return self._embedder
 
     def _attend(self, agent: str) -> None:
@@ -106,7 +109,7 @@ class Meanings:
         embedder = self._source()
         if embedder is None:
             return
-        space, vectors = embedder.settings.space, self._library.index.vectors
+        space, vectors = embedder.space, self._library.index.vectors
         for agent in sorted(self._agents):
             while not self._stop.is_set():
                 now = self._clock.now().timestamp()

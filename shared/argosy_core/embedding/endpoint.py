@@ -41,6 +41,11 @@ class Embedder:
         if client is not None:
             client.close()
 
+    @property
+    def space(self) -> str:
+        """What its vectors may be compared with."""
+        return self.settings.space
+
     def query(self, text: str) -> Sequence[float]:
         """The vector of a question. Raises Unavailable, and at once for half a minute after a failure."""
         with self._guard:

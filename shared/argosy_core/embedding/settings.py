@@ -1,10 +1,15 @@
-"""``embeddings:`` in ``fleet.md``: which endpoint makes vectors.
+"""``embeddings:`` in ``fleet.md``: what makes vectors, an endpoint or a model in a folder of this machine.
 
     embeddings:
       url: http://127.0.0.1:11434/v1/embeddings
       model: nomic-embed-text
       key_env: ARGOSY_EMBEDDINGS_KEY      # optional
       dimensions: 512                     # optional, for models that can shorten
+
+or
+
+    embeddings:
+      folder: ~/models/potion-base-8M     # model.safetensors and tokenizer.json
 
 A vault travels, and this names where its notes would be sent. So an endpoint on another machine is used only when its
 host stands in the environment's ``ARGOSY_EMBEDDINGS_HOSTS`` (hosts between commas), and only over TLS; and the key is
@@ -17,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -26,7 +32,7 @@ KEY = "embeddings"
 HOSTS_VARIABLE = "ARGOSY_EMBEDDINGS_HOSTS"
 _KEY_VARIABLE = re.compile(r"ARGOSY_EMBEDDINGS_KEY[A-Z0-9_]*")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_FIELDS = ("url", "model", "key_env", "dimensions")
+_FIELDS = ("folder", "url", "model", "key_env", "dimensions")
 MAX_DIMENSIONS = 8_192
 
 
@@ -44,8 +50,17 @@ class EmbeddingSettings:
         return f"{self.model}@{self.dimensions}" if self.dimensions else self.model
 
 
-def load_settings(fleet: Mapping[str, Any], environment: Mapping[str, str]) -> EmbeddingSettings | None:
-    """The endpoint that the settings of ``fleet.md`` name; None when they name none.
+@dataclass(frozen=True, slots=True)
+class FolderSettings:
+    """A model in a folder."""
+
+    folder: Path
+
+
+def load_settings(
+    fleet: Mapping[str, Any], environment: Mapping[str, str]
+) -> EmbeddingSettings | FolderSettings | None:
+    """The endpoint or the folder that the settings of ``fleet.md`` name; None when they name none.
 
     Raises InvalidArgument, with what to do, for one that may not be used or is not understood.
     """
@@ -53,16 +68,31 @@ def load_settings(fleet: Mapping[str, Any], environment: Mapping[str, str]) -> E
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise InvalidArgument(f"{KEY} in fleet.md is no map", hint="write url: and model: below it")
+        raise InvalidArgument(f"{KEY} in fleet.md is no map", hint="write url: and model:, or folder:, below it")
     fields = cast("Mapping[str, Any]", value)
     unknown = [str(name) for name in fields if name not in _FIELDS]
     if unknown:
         raise InvalidArgument(f"{KEY} does not take {unknown[0][:60]!r}", hint=f"it takes: {', '.join(_FIELDS)}")
+    if "folder" in fields:
+        return _folder(fields)
     url, model = fields.get("url"), fields.get("model")
     if not isinstance(url, str) or not isinstance(model, str) or not url or not 0 < len(model) <= 200:
         raise InvalidArgument(f"{KEY} needs a url and a model", hint="or take it out of fleet.md")
     _check_host(url, environment)
     return EmbeddingSettings(url, model, _key(fields.get("key_env"), environment), _dimensions(fields))
+
+
+def _folder(fields: Mapping[str, Any]) -> FolderSettings:
+    value = fields["folder"]
+    if len(fields) > 1:
+        raise InvalidArgument(f"{KEY}: a folder takes nothing beside it", hint="take the other fields out")
+    try:
+        path = Path(value).expanduser() if isinstance(value, str) and "\0" not in value else None
+    except RuntimeError:  # no home of that name
+        path = None
+    if path is None or not path.is_absolute():
+        raise InvalidArgument(f"{KEY}: folder is the whole path of one", hint="begin it with / or ~")
+    return FolderSettings(path)
 
 
 def _check_host(url: str, environment: Mapping[str, str]) -> None:
