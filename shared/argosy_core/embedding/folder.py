@@ -77,7 +77,9 @@ class _Model:
             rows = tensors["embeddings"]
             weights, mapping = tensors.get("weights"), tensors.get("mapping")
         except Exception as error:  # both raise classes of their own, and plain Exception
-            raise Unavailable(f"the model in the embedding folder is not understood ({type(error).__name__})") from error
+            raise Unavailable(
+                f"the model in the embedding folder is not understood ({type(error).__name__})"
+            ) from error
         if rows.ndim != 2 or not 0 < rows.shape[1] <= MAX_DIMENSIONS:
             raise Unavailable("the model in the embedding folder is no table of vectors")
         tokens = len(rows) if mapping is None else len(mapping)
