@@ -45,7 +45,7 @@ async def call_tool(
     Raises NotFound for a missing vault or agent; a failure of the tool is in the outcome.
     """
     async with opened(vault, store) as found:
-        name = await to_thread.run_sync(_agent_name, found, agent)
+        name = await to_thread.run_sync(agent_name, found, agent)
         return await call_in(found, server, tool, arguments, agent=name, role=role)
 
 
@@ -58,10 +58,11 @@ async def call_in(
         return outcome_of(await client.call_tool(tool, dict(arguments)))
 
 
-def _agent_name(store: Store, agent: str | None) -> str | None:
+def agent_name(store: Store, agent: str | None) -> str | None:
+    """The agent that *agent* means; None where several could be meant, and a tool that needs one says so."""
     from argosy_core.errors import InvalidArgument
 
     try:
         return find_agent(VaultReader(store.files), agent).name
     except InvalidArgument:
-        return None  # several agents and no default: a tool that needs one says so
+        return None

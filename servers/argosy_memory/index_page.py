@@ -141,9 +141,9 @@ class IndexPages:
 
     def rebuild(self, agent: str) -> None:
         """Bring *agent*'s page in line with its notes; a page that would not change is not touched."""
-        entries, total = self._entries(agent)
         path = f"{agent}/memory/INDEX.md"
         for _ in range(TRIES):
+            entries, total = self._entries(agent)  # anew each time: who was faster may have known of more notes
             try:
                 old = self._files.read(path)
             except NotFound:

@@ -9,14 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from argosy_core.serving.results import Page, Result
 from argosy_core.storage.base import Content
 from argosy_core.views.notes import NoteView
+from argosy_core.yamltext import is_list
 from argosy_memory.shelves import page_of, scope_of, uri_of
 
 NoteType = Literal["user", "feedback", "project", "decision", "reference"]
 Confidence = Literal["high", "medium", "low"]
 Scope = Literal["notes", "wiki", "raw", "all"]
+SHORT_VERSION = 8  # characters of a version that tell it from others; the name of a kept file holds as many
+SOURCES_SHOWN = 3
 MAX_BODY_CHARS = 400_000  # what fits a result in any script
 SearchMode = Literal["hybrid", "keyword", "semantic"]
 RecallMode = Literal["contextual", "temporal", "sequential", "semantic"]
+
+
+_DATES = {"captured": "captured", "last_seen": "last seen", "expires_at": "expires", "archived_at": "archived"}
 
 
 class Note(Result):
@@ -38,7 +44,17 @@ class Note(Result):
         warning = f"\n! frontmatter: {self.degraded}" if self.degraded else ""
         believed = f"\n! believed {self.believed}" if self.believed else ""
         rest = f"\n… more: offset={self.next_offset}" if self.next_offset else ""
-        return f"# {self.title} [{self.name}]{warning}{believed}\n\n{self.body}{rest}"
+        return f"# {self.title} [{self.name}]\n({self._known()}){warning}{believed}\n\n{self.body}{rest}"
+
+    def _known(self) -> str:
+        """What a reader of the text alone needs to weigh the note, and to replace it."""
+        fields = {name: value for name, value in self.frontmatter.items() if value not in (None, "", [], False)}
+        parts = [self.type, *(str(fields[name]) for name in ("provenance", "confidence") if name in fields)]
+        parts += [f"{word} {fields[name]}" for name, word in _DATES.items() if name in fields]
+        parts += [word for word in ("pinned", "archived") if word in fields]
+        sources: Any = fields.get("sources")
+        parts += [f"from {'; '.join(map(str, sources[:SOURCES_SHOWN]))}"] if is_list(sources) else []
+        return ", ".join([*parts, f"version {self.version[:SHORT_VERSION]}"])
 
 
 class Written(Note):
@@ -47,7 +63,8 @@ class Written(Note):
     duplicate: bool = Field(default=False, description="True when nothing had to be written")
 
     def render(self) -> str:
-        return f"{'Already there' if self.duplicate else 'Wrote'}: [{self.name}] {self.path}"
+        done = "Already there" if self.duplicate else "Wrote"
+        return f"{done}: [{self.name}] {self.path} (version {self.version[:SHORT_VERSION]})"
 
 
 class Hit(BaseModel):
@@ -115,6 +132,11 @@ def _shown(each: Explained) -> str:
     return ", ".join(f"{name} {value}" for name, value in fields.items())
 
 
+def handle_of(scope: str, name: str) -> str:
+    """What `memory_read` takes for a document: a text shows no URI."""
+    return name if scope == "notes" else f"{scope}/{name}"
+
+
 class SearchResult(Result):
     """The best hits, best first; *mode* is how they were found."""
 
@@ -125,7 +147,8 @@ class SearchResult(Result):
     explain: Explanation | None = None
 
     def render(self) -> str:
-        lines = [f"[{hit.name}] {hit.title}: {hit.snippet}" for hit in self.hits] or ["Nothing found."]
+        lines = [f"[{handle_of(hit.scope, hit.name)}] {hit.title}: {hit.snippet}" for hit in self.hits]
+        lines = lines or ["Nothing found."]
         if self.note:
             lines.append(f"({self.note})")
         if self.explain:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from argosy_core.errors import NotFound
 from argosy_core.storage.base import Content, Documents, FileInfo
 from argosy_core.views.notes import NoteView, read_note
+from argosy_memory.models import SHORT_VERSION
 from argosy_memory.paths import path_of
-
-SHORT_VERSION = 8  # characters of a version that the name of a kept file holds
 
 
 class NoteFiles:
@@ -46,6 +45,12 @@ class NoteFiles:
                 if kept.version.startswith(version):
                     return read_note(path, text_of(kept)), kept
         raise NotFound(f"there is no version {version[:16]!r}", hint="memory_history lists the versions")
+
+
+def whole_version(expected: str, there: Content | None) -> str:
+    """*expected* in full, where it is the beginning of the version that is there; any other as it is."""
+    is_begun = there is not None and len(expected) >= SHORT_VERSION and there.version.startswith(expected)
+    return there.version if there is not None and is_begun else expected
 
 
 def text_of(content: Content) -> str:

@@ -6,11 +6,10 @@ from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Any
 
-from anyio import to_thread
-
 from argosy_core.errors import InvalidArgument
 from argosy_core.index.documents import Entry
 from argosy_core.index.library import Library
+from argosy_core.off_loop import off_loop
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import clamp_limit
 from argosy_core.storage.base import Content
@@ -91,21 +90,21 @@ class Notebook:
 
     async def index_page(self, agent: str) -> str:
         """``INDEX.md`` with every write so far in it."""
-        await to_thread.run_sync(self.pages.flush)
+        await off_loop(self.pages.flush)
         content = await self._documents.read(f"{agent}/memory/INDEX.md")
         return content.data.decode("utf-8", "replace")
 
-    async def search(self, agent: str, question: Question, *, explain: bool = False) -> SearchResult:
+    async def search(self, agent: str, question: Question) -> SearchResult:
         """The best documents for *question*."""
-        return await to_thread.run_sync(lambda: self.searcher.search(agent, question, explain=explain))
+        return await off_loop(self.searcher.search, agent, question)
 
     async def recall(self, agent: str, task: str, token_budget: int, mode: RecallMode) -> Recall:
         """What to know for *task*."""
-        return await to_thread.run_sync(self._recaller.recall, agent, task, token_budget, mode)
+        return await off_loop(self._recaller.recall, agent, task, token_budget, mode)
 
     async def lint(self, agent: str, limit: int, cursor: str | None) -> LintPage:
         """What in *agent*'s notes wants a look."""
-        return await to_thread.run_sync(self._linter.lint, agent, clamp_limit(limit), cursor)
+        return await off_loop(self._linter.lint, agent, clamp_limit(limit), cursor)
 
     async def list_notes(
         self,
@@ -135,7 +134,7 @@ class Notebook:
                 cursor=cursor,
             )
 
-        page = await to_thread.run_sync(find)
+        page = await off_loop(find)
         return NotePage(
             items=[_item(entry) for entry in page.items],
             next_cursor=page.next_cursor,
@@ -144,7 +143,7 @@ class Notebook:
 
     async def close(self) -> None:
         """Write what waits."""
-        await to_thread.run_sync(self.pages.flush)
+        await off_loop(self.pages.flush)
 
 
 def _item(entry: Entry) -> NoteItem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
@@ -88,11 +88,12 @@ def _check_date(text: str) -> None:
         raise InvalidArgument(f"expires_at is not a date: {text[:40]!r}", hint="write YYYY-MM-DD") from exc
 
 
-def file_stems(type_: str, title: str) -> list[str]:
+def file_stems(type_: str, title: str) -> Iterator[str]:
     """Where a note of this type and title may stand: its own stem first, then the numbered ones of namesakes."""
     base = slug(title) or f"note_{arguments_hash({'title': title})[:8]}"
     stem = f"{type_}_{shorten(base, MAX_NAME_BYTES - len(type_) - 12)}"
-    return [stem, *(f"{stem}_{number}" for number in range(2, MOST_NAMESAKES + 1))]
+    yield stem
+    yield from (f"{stem}_{number}" for number in range(2, MOST_NAMESAKES + 1))
 
 
 def new_note(path: str, draft: Draft, caller: Caller, today: str, supersedes: str | None) -> tuple[str, NoteView]:

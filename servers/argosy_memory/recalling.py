@@ -50,7 +50,7 @@ class Recaller:
 
     def _candidates(self, agent: str, task: str, mode: RecallMode, remarks: list[str]) -> Iterator[Candidate]:
         search: Literal["semantic", "hybrid"] = "semantic" if mode == "semantic" else "hybrid"
-        found = self._searcher.find(agent, Question(task, mode=search, limit=MATCHES))
+        found = self._searcher.find(agent, Question(task, mode=search, limit=MATCHES, explain=True))
         remarks += found.remarks
         index = self._library.index
         pinned = index.list(agent=agent, scope="notes", pinned=True, limit=PINNED).items

@@ -30,6 +30,7 @@ class Question:
     mode: SearchMode = "hybrid"
     limit: int = 10
     include_archived: bool = False
+    explain: bool = False  # say why each hit ranks where it does
 
     @property
     def scopes(self) -> Sequence[str]:
@@ -55,7 +56,7 @@ class Searcher:
         self._meanings = meanings
         self._today = today
 
-    def search(self, agent: str, question: Question, *, explain: bool = False) -> SearchResult:
+    def search(self, agent: str, question: Question) -> SearchResult:
         """The best documents for *question*; a source of vectors that is missing or fails leaves the keywords."""
         found = self.find(agent, question)
         return SearchResult(
@@ -63,7 +64,7 @@ class Searcher:
             mode=found.mode,
             truncated=found.truncated,
             note="; ".join(found.remarks) or None,
-            explain=self._explained(agent, question, found) if explain else None,
+            explain=self._explained(agent, question, found) if question.explain else None,
         )
 
     def find(self, agent: str, question: Question) -> Found:
@@ -120,6 +121,7 @@ class Searcher:
             question.include_archived,
             self._today(),
             limit,
+            question.explain,
         )
 
     def _explained(self, agent: str, question: Question, found: Found) -> Explanation:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from argosy_core.serving.completion import matching
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import MAX_LIMIT
@@ -39,24 +43,36 @@ def create(config: ServerConfig) -> ArgosyServer:
     async def source(agent: str, name: str) -> str:
         return (await notebook.read(agent, f"raw/{name}")).body
 
-    @server.resource("memory://index", name="memory_index", title="Index of notes", mime_type="text/markdown")
+    @server.resource(
+        "memory://index", name="memory_index", title="Index of notes", mime_type="text/markdown",
+        description="Every note with its one line, by type, and what a person wrote around them",
+    )  # fmt: skip
     async def memory_index() -> str:
         return await server.resource_of(index)
 
-    @server.resource("memory://note/{name}", name="memory_note", title="A note", mime_type="text/markdown")
+    @server.resource(
+        "memory://note/{name}", name="memory_note", title="A note", mime_type="text/markdown",
+        description="One note as Markdown; name is its file's stem, like user_keeper",
+    )  # fmt: skip
     async def memory_note(name: str) -> str:
         return await server.resource_of(note, name)
 
-    @server.resource("wiki://{+page_name}", name="wiki_page", title="A wiki page", mime_type="text/markdown")
+    @server.resource(
+        "wiki://{+page_name}", name="wiki_page", title="A wiki page", mime_type="text/markdown",
+        description="One page of distilled knowledge with its sources and what links to it",
+    )  # fmt: skip
     async def wiki_page(page_name: str) -> str:
         return await server.resource_of(page, page_name)
 
-    @server.resource("raw://{+source_name}", name="raw_source", title="A source", mime_type="text/plain")
+    @server.resource(
+        "raw://{+source_name}", name="raw_source", title="A source", mime_type="text/plain",
+        description="One source text as it was kept",
+    )  # fmt: skip
     async def raw_source(source_name: str) -> str:
         return await server.resource_of(source, source_name)
 
     @server.prompt(name="remember", title="Remember something", description="Keep a fact for later runs")
-    def remember(what: str) -> str:
+    def remember(what: Annotated[str, Field(description="The fact, and where it comes from")]) -> str:
         return (
             f"Remember this: {what}\n\nSearch memory first. If a note about it exists, add to it with merge_into or "
             "replace it with supersedes; otherwise write one with memory_write: the right type, a short title, why it "
@@ -64,7 +80,7 @@ def create(config: ServerConfig) -> ArgosyServer:
         )
 
     @server.prompt(name="answer_with_sources", title="Answer with sources", description="Answer from memory, cited")
-    def answer_with_sources(question: str) -> str:
+    def answer_with_sources(question: Annotated[str, Field(description="What you want to know")]) -> str:
         return (
             f"Answer from what is remembered: {question}\n\nUse memory_recall and memory_search, read what matters "
             "with memory_read or wiki_read, and end every claim with its source as [name]. Say what is not known."

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from argosy_core.index.documents import IndexedDocument
 from argosy_core.index.library import Shelf
-from argosy_core.links import link_key, links_in
+from argosy_core.links import link_key, links_in, tags_in
 from argosy_core.views.notes import NOTE_TYPES, NoteView, read_note
+from argosy_core.yamltext import is_list
 
 MAX_INDEXED_CHARS = 1_000_000
 SHELVES = (Shelf("notes", "memory"), Shelf("wiki", "wiki", deep=True), Shelf("raw", "raw", suffix="", deep=True))
 ALL_SCOPES = tuple(shelf.scope for shelf in SHELVES)
 INDEX_NAMES = ("INDEX.md",)
 MOST_SOURCES = 100
+MOST_ALIASES = 20
 MAX_TITLE_CHARS = 80  # as the older system
 MAX_DESCRIPTION_CHARS = 200
 EXPECTED_FIELDS = ("name", "description", "type", "captured", "last_seen", "sources", "confidence")
@@ -59,8 +62,8 @@ def document_of(agent: str, note: NoteView, stamp: tuple[int, int]) -> IndexedDo
         name=_name(note, scope, agent),
         title=note.title,
         type=note.type if scope == "notes" else ("wiki_page" if scope == "wiki" else "raw"),
-        description=note.description,
-        tags=note.tags,
+        description=_described(note),
+        tags=note.tags if scope == "raw" else tuple(dict.fromkeys((*note.tags, *tags_in(note.body)))),
         body=note.body,
         stamp=stamp,
         day=note.last_seen or _day_of(stamp),
@@ -70,6 +73,14 @@ def document_of(agent: str, note: NoteView, stamp: tuple[int, int]) -> IndexedDo
         extra=extra_of(note),
         links=tuple(dict.fromkeys(map(link_key, links_in(note.body)))),
     )
+
+
+def _described(note: NoteView) -> str:
+    """The description, and the other names that a person gave the note in Obsidian."""
+    value: Any = note.fields.get("aliases") or note.fields.get("alias")
+    names = [str(each) for each in value[:MOST_ALIASES]] if is_list(value) else [str(value)] if value else []
+    also = ", ".join(" ".join(name.split())[:MAX_TITLE_CHARS] for name in names if name.strip())
+    return " ".join(part for part in (note.description, f"(also {also})" if also else "") if part)
 
 
 def extra_of(note: NoteView) -> str:

@@ -104,8 +104,8 @@ def _add_finding(box: ToolBox, notebook: Notebook) -> None:
         """Find notes, wiki pages or raw sources by words in title, description or text, best first: what is known about
         something."""
         most = max(1, min(limit, MOST_HITS))
-        question = Question(query, scope, types or (), tags or (), mode, most, include_archived)
-        return await notebook.search(need_agent(caller), question, explain=explain)
+        question = Question(query, scope, types or (), tags or (), mode, most, include_archived, explain)
+        return await notebook.search(need_agent(caller), question)
 
     @box.tool("List notes", default=True)
     async def memory_list(

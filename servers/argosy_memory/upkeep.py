@@ -13,8 +13,8 @@ from argosy_core.serving.results import clamp_limit, decode_offset, encode_curso
 from argosy_core.storage.base import ABSENT
 from argosy_core.types import Caller, Role
 from argosy_core.views.notes import NoteView
-from argosy_memory.models import Written, note_fields
-from argosy_memory.note_files import SHORT_VERSION, NoteFiles, kept_at, short_version, text_of
+from argosy_memory.models import SHORT_VERSION, Written, note_fields
+from argosy_memory.note_files import NoteFiles, kept_at, short_version, text_of
 from argosy_memory.paths import path_of
 from argosy_memory.recording import Recorder
 from argosy_memory.upkeep_models import History, Version

@@ -17,7 +17,7 @@ from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView
 from argosy_memory.models import MAX_BODY_CHARS
-from argosy_memory.note_files import NoteFiles, text_of
+from argosy_memory.note_files import NoteFiles, text_of, whole_version
 from argosy_memory.notes import MAX_BODY_BYTES, check_list, check_utf8, describe, described_anew, with_body
 from argosy_memory.paths import new_path, path_of
 from argosy_memory.recording import Recorder
@@ -66,9 +66,8 @@ class Wiki:
         ):
             return PageWritten(**await self._fields(agent, *there), duplicate=True)
         text = self._text(path, body, sources, there, expect_version)
-        note, content = await self._recorder.save(
-            agent, caller, "memory.wiki_write", path, text, expect_version or ABSENT
-        )
+        expect = whole_version(expect_version, there[1] if there else None) if expect_version else ABSENT
+        note, content = await self._recorder.save(agent, caller, "memory.wiki_write", path, text, expect)
         return PageWritten(**await self._fields(agent, note, content))
 
     def _text(

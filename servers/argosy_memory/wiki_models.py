@@ -38,7 +38,7 @@ class WikiPage(Result):
     duplicate: bool = False
 
     def render(self) -> str:
-        parts = [f"# {self.title} [{self.page}]", "", self.body.rstrip()]
+        parts = [f"# {self.title} [{self.page}]", f"(version {self.version[:8]})", "", self.body.rstrip()]
         for label, names in (
             ("Sources", self.sources),
             ("Linked from", [link.name for link in self.backlinks]),

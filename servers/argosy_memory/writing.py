@@ -13,7 +13,7 @@ from argosy_core.storage.base import ABSENT, Content
 from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView
 from argosy_memory.models import Written, note_fields
-from argosy_memory.note_files import NoteFiles, text_of
+from argosy_memory.note_files import NoteFiles, text_of, whole_version
 from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_note, replaced_page, same_content
 from argosy_memory.recording import WRITER, Recorder
 
@@ -110,12 +110,12 @@ class NoteWriter:
                 version=content.version,
             )
         text = replaced_page(text_of(content), note, put.draft, put.caller, self._today(), superseded)
-        return *await self._save(put, note.path, text, put.expect_version), False
+        return *await self._save(put, note.path, text, whole_version(put.expect_version, content)), False
 
     async def _merge(self, put: _Put, name: str) -> tuple[NoteView, Content, bool]:
         for _ in range(TRIES):
             note, content = await self._files.find(put.agent, name)
-            if put.expect_version is not None and put.expect_version != content.version:
+            if put.expect_version is not None and whole_version(put.expect_version, content) != content.version:
                 raise Conflict(f"{name} was changed", hint="read it again", version=content.version)
             if note.body.rstrip().endswith(put.draft.body):
                 return note, content, True
@@ -132,7 +132,7 @@ class NoteWriter:
     ) -> tuple[NoteView, Content]:
         return await self._recorder.save(
             put.agent, put.caller, "memory.write", path, text, expect, view=view, key=put.key,
-            arguments_sha256=put.draft.fingerprint,
+            arguments_sha256=put.draft.fingerprint if put.key else None,
         )  # fmt: skip
 
     # Superseding

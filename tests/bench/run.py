@@ -18,6 +18,7 @@ sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [s
 
 import cases  # noqa: E402
 import databases  # noqa: E402
+import freshness  # noqa: E402
 import keeping  # noqa: E402
 import logs  # noqa: E402
 import postgres_queue  # noqa: E402
@@ -39,6 +40,7 @@ CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
     "P11": [cases.gateway],
     "P13": [running.all_ready],
     "P14": [cases.definitions],
+    "P15": [freshness.indexing],
     "P18": [running.long_life],
 }
 if os.environ.get("PEERS", "") not in ("", "0"):

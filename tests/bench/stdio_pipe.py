@@ -29,6 +29,11 @@ class Pipe:
         self._last = 0
         self._reader = asyncio.get_running_loop().create_task(self._read())
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
     async def call(self, tool: str, arguments: Mapping[str, Any], seconds: float = CALL_SECONDS) -> dict[str, Any]:
         """The result of a tool. Raises Broken."""
         result = await self.request("tools/call", {"name": tool, "arguments": dict(arguments)}, seconds)

@@ -15,11 +15,10 @@ import pytest
 from children import environment
 from mcp.server.connection import Connection
 from served import Bench
-from subscribers import client_of, subscribed
+from subscribers import client_of, subscribed, watching
 from tiny_server import create
 
 from argosy_core.clock import SystemClock
-from argosy_core.storage.base import Bell
 from argosy_host.gateway import Gateway
 from argosy_journal.server import create as create_journal
 from argosy_log.server import create as create_log
@@ -29,7 +28,6 @@ pytestmark = [
     # The client warns against the older era's way, which is what is tested.
     pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning"),
 ]
-WAIT_SECONDS = 10
 URI = "tiny://note/a"
 Hear = Callable[[], Any]
 APPEND = """
@@ -39,17 +37,6 @@ store = open_store(sys.argv[1])
 anyio.run(store.chain.append, "harbor", "w", {"kind": "note"})
 store.close()
 """
-
-
-async def watching(bell: Bell) -> None:
-    """Wait until *bell* hears what others change."""
-    begun = anyio.Event()
-    token = anyio.lowlevel.current_token()
-    stop = bell.listen("", lambda paths: anyio.from_thread.run_sync(begun.set, token=token))
-    with anyio.fail_after(WAIT_SECONDS):
-        while not bell.watching:
-            await begun.wait()
-    stop()
 
 
 @pytest.fixture

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fleet_fixtures import make_vault
 from messages_api import Reply, Silence, messages_api, text, tool_use
 from transports import command, environment
 
-from argosy_host.cli import run_cli
+from argosy_core.index.sync import reconcile
+from argosy_host import direct
+from argosy_host.cli import run_cli, search
+from argosy_host.results import CallOutcome
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -278,6 +283,31 @@ def test_what_is_known_is_searched_and_the_ranking_explained(vault: Path, capsys
     shown = capsys.readouterr().out
 
     assert "[decision_lamp_oil]" in shown and "bm25" in shown
+
+
+def test_a_search_waits_for_the_index_and_tells_how_far_it_is(
+    vault: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def fill(*arguments: Any, **more: Any) -> Any:
+        assert asked.wait(30)
+        return reconcile(*arguments, **more)
+
+    async def call_in(*arguments: Any, **more: Any) -> CallOutcome:
+        try:
+            return await direct.call_in(*arguments, **more)
+        finally:
+            asked.set()
+
+    monkeypatch.setattr("argosy_core.index.filling.reconcile", fill)
+    monkeypatch.setattr("argosy_core.index.library.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(search, "call_in", call_in)
+    monkeypatch.setattr(search, "ASK_AGAIN_SECONDS", 0.01)
+    assert exit_code("search", "rapeseed", "--vault", str(vault)) == 0
+    shown = capsys.readouterr()
+    assert "the index is being made: the files are listed" in shown.err
+    assert "[decision_lamp_oil]" in shown.out and "brought up to date" not in shown.out
 
 
 def test_work_and_schedules_are_listed_and_explained(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:

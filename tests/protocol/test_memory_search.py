@@ -14,6 +14,7 @@ from anyio import to_thread
 from embeddings_api import EmbeddingsApi, embeddings_api
 from fleet_fixtures import NOTE, config_for, make_vault, text_of
 from mcp import Client
+from static_model import make_model_folder
 
 from argosy_core.index import sync
 from argosy_host.compose import load_server
@@ -113,6 +114,21 @@ async def test_what_no_word_finds_is_found_by_meaning(vault: Path, api: Embeddin
     assert both["explain"]["hits"][0]["keyword_rank"] == 1 and both["explain"]["hits"][0]["semantic_rank"] == 1
     assert both["hits"][0]["score"] == 1.0 and both["note"] is None
     assert "rapeseed" in recall["text"]
+
+
+async def test_a_model_in_a_folder_finds_by_meaning_and_one_that_is_gone_leaves_the_words(
+    vault: Path, tmp_path: Path
+) -> None:
+    for folder in (make_model_folder(tmp_path / "static"), tmp_path / "gone"):
+        (vault / "fleet.md").write_text(f"---\nembeddings:\n  folder: {folder}\n---\n", encoding="utf-8")
+        async with memory(vault) as client:
+            if folder.name == "static":
+                await call(client, "memory_write", type="reference", title="Lamp", body="The lighthouse burns oil.")
+            found = await search_embedded(client, "illumination")
+            if folder.name == "static":
+                assert found["mode"] == "hybrid" and found["hits"]
+            else:
+                assert found["mode"] == "keyword" and "embedding folder has no model.safetensors" in found["note"]
 
 
 async def test_nothing_is_embedded_twice(vault: Path, api: EmbeddingsApi) -> None:

@@ -87,6 +87,32 @@ async def test_another_text_under_the_same_title_needs_a_decision(vault: Path) -
     assert old["body"].strip() == BELL["body"]
 
 
+async def test_the_text_of_an_answer_is_enough_to_weigh_a_note_and_to_replace_it(vault: Path) -> None:
+    """Many clients show their model the text alone."""
+    async with memory(vault) as client:
+        await call(client, "memory_write", **BELL, sources=["a letter"], expires_at="2099-01-01", pinned=True)
+        read = text_of(await client.call_tool("memory_read", {"name": "decision_bell_rope"}))
+        version = read.partition("version ")[2][:8]
+        for wrong in ("0" * 8, version[:7]):
+            other = {**BELL, "body": "No."}
+            assert (await error(client, "memory_write", **other, expect_version=wrong)).startswith("conflict:")
+        done = await client.call_tool("memory_write", {**BELL, "body": "In autumn.", "expect_version": version})
+        page = await call(client, "wiki_write", page="ropes", body="Hemp rope rots.")
+        short = page["version"][:8]
+        again = await call(client, "wiki_write", page="ropes", body="Hemp rope rots fast.", expect_version=short)
+        stale = await error(client, "wiki_write", page="ropes", body="No.", expect_version=short)
+        found = text_of(await client.call_tool("memory_search", {"query": "hemp", "scope": "all"}))
+        handle = found.partition("[")[2].partition("]")[0]
+        there = await call(client, "memory_read", name=handle)
+
+    head = read.split("\n")[1]
+    assert head.startswith("(decision, observed, medium, captured 20") and "from a letter" in head
+    assert "expires 2099-01-01" in head and "pinned" in head
+    assert done.structured_content is not None and done.structured_content["body"].strip() == "In autumn."
+    assert f"version {done.structured_content['version'][:8]}" in text_of(done)
+    assert handle == "wiki/ropes" and there["body"] == again["body"] and stale.startswith("conflict:")
+
+
 async def test_a_merge_keeps_both_texts_and_both_sources(vault: Path) -> None:
     async with memory(vault) as client:
         await call(client, "memory_write", **BELL, sources=["one"])

@@ -9,12 +9,25 @@ from typing import Any
 import anyio
 from mcp import Client
 
+from argosy_core.storage.base import Bell
+
 WAIT_SECONDS = 15
 
 
 def client_of(target: Any, era: str = "auto", **more: Any) -> Any:
     """A client of *target*, untyped: a test says itself what must be in an answer."""
     return Client(target, mode=era, cache=None, **more)
+
+
+async def watching(bell: Bell) -> None:
+    """Wait until *bell* hears what others change."""
+    begun = anyio.Event()
+    token = anyio.lowlevel.current_token()
+    stop = bell.listen("", lambda paths: anyio.from_thread.run_sync(begun.set, token=token))
+    with anyio.fail_after(WAIT_SECONDS):
+        while not bell.watching:
+            await begun.wait()
+    stop()
 
 
 class Heard:

@@ -67,7 +67,7 @@ def test_a_source_on_this_machine_or_on_one_that_was_agreed_to_is_used() -> None
     assert load_settings({"embeddings": LOCAL}, {}) == EmbeddingSettings(LOCAL["url"], "m")
     agreed = {"url": "https://agreed.example/v1", "model": "m", "key_env": "ARGOSY_EMBEDDINGS_KEY_A", "dimensions": 8}
     found = load_settings({"embeddings": agreed}, ENVIRONMENT)
-    assert found is not None and found.key == "secret" and found.space == "m@8"
+    assert isinstance(found, EmbeddingSettings) and found.key == "secret" and found.space == "m@8"
     assert "secret" not in repr(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from argosy_core.errors import Unavailable
 from argosy_core.index import DocumentIndex, IndexedDocument
 from argosy_core.index.library import Library, Shelf
 from argosy_core.serving.config import open_store
-from argosy_core.storage.base import Store
+from argosy_core.storage.base import FileInfo, Store
 
 SHELVES = (Shelf("notes", "memory"), Shelf("raw", "raw", suffix="", deep=True))
 
@@ -162,6 +162,23 @@ def test_a_document_put_while_the_index_fills_stays_as_it_was_put(
     maker.gate.set()
     assert names(library.whole("ada", ("notes",), patience_seconds=20), "beta") == ["one"]
     assert names(library.index, "alpha") == []
+
+
+def test_a_document_put_just_after_the_files_were_listed_is_not_removed(
+    library: Library, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = store.files.files
+
+    def list_then_put(path: str, suffix: str = "") -> Sequence[FileInfo]:
+        found = listed(path, suffix)
+        content = store.files.replace("ada/memory/two.md", b"alpha")
+        library.index.put(IndexedDocument(
+            "ada/memory/two.md", "ada", "notes", "two", "", "t", "", (), "alpha", content.stamp, "2026-11-01"
+        ))  # fmt: skip
+        return found
+
+    monkeypatch.setattr(store.files, "files", list_then_put)
+    assert names(library.whole("ada", ("notes",), patience_seconds=20)) == ["one", "two"]
 
 
 def test_a_comparison_that_failed_is_told_to_whoever_waits_and_made_again(library: Library, maker: Maker) -> None:

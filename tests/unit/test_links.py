@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy_core.index import DocumentIndex, IndexedDocument
-from argosy_core.links import MOST_LINKS, link_key, links_in
+from argosy_core.links import MOST_LINKS, link_key, links_in, tags_in
 from argosy_core.testing.fakes import FakeClock
 
 
@@ -35,7 +35,9 @@ def page(name: str, *links: str, agent: str = "ada", hidden: bool = False) -> In
         ("see [[a]] and [[b c]]", ["a", "b c"]),
         ("[[folder/a|shown]] [[a#part]] [[a|b]]", ["folder/a", "a"]),
         ("`[[code]]` and\n```\n[[fenced]]\n```\nbut [[this]]", ["this"]),
-        ("![[picture.png]]", ["picture.png"]),
+        ("![[picture.png]] ![[Scan 2.PDF#page=3]] ![[lens#Rings]]", ["lens"]),  # an attachment is no document
+        ("| [[lens\\|the lens]] | [[a#b\\|c]] |", ["lens", "a"]),  # in a table
+        ("[[#here]] [[^block]]", ["^block"]),
         ("[[]] [[ ]] [[|x]] [[a\nb]] [a](b.md) [[[c]]]", ["c"]),
         ("[[日本]] [[Привет мир]]", ["日本", "Привет мир"]),
         ("no links", []),
@@ -43,6 +45,20 @@ def page(name: str, *links: str, agent: str = "ada", hidden: bool = False) -> In
 )
 def test_links_are_read_as_obsidian_writes_them(text: str, links: list[str]) -> None:
     assert links_in(text) == links
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("#lamp and (#oil) #lamp/gas #日本 #a-b_c", ["lamp", "oil", "lamp/gas", "日本", "a-b_c"]),
+        ("# Title\n## Part\n#2026 #y2026", ["y2026"]),
+        ("C# is no tag, nor a#b, nor `#code` nor http://x/#y", []),
+        ("```\n#fenced\n```\n#this", ["this"]),
+        ("> [!note] A callout\n> with #that", ["that"]),
+    ],
+)
+def test_tags_in_a_text_are_read_as_obsidian_writes_them(text: str, tags: list[str]) -> None:
+    assert tags_in(text) == tags
 
 
 @given(st.text(alphabet="[]|#`~\n a", max_size=300))

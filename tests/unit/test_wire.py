@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Generator
+from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy_core.serving import wire
-from argosy_core.serving.wire import MAX_LINE_BYTES, Lines, Output
+from argosy_core.serving.wire import MAX_LINE_BYTES, Lines, Output, Pieces, Threaded
 
 pytestmark = pytest.mark.anyio
 
@@ -43,41 +46,48 @@ def feed(fd: int, *pieces: bytes) -> threading.Thread:
 
 
 def read_all(fd: int) -> list[str]:
-    """What the reader's side makes of a descriptor, without its thread."""
-    lines = Lines(fd)
-    found: list[str] = []
-    while (line := lines._next()) is not None:
-        found.append(line)
-    return found
+    """What the thread that reads a descriptor makes of it; run here."""
+    reader = Threaded(fd, Pieces())
+    return list(iter(reader.line, None))
+
+
+async def watch_all(fd: int) -> list[str]:
+    """What a loop that watches a descriptor makes of it."""
+    return [line async for line in Lines(fd)]
 
 
 @given(
-    st.lists(st.text(st.characters(blacklist_characters="\n", blacklist_categories=("Cs",)), max_size=50)), st.data()
+    st.lists(st.text(st.characters(blacklist_characters="\n", blacklist_categories=("Cs",)), max_size=50)),
+    st.data(),
+    st.booleans(),
 )
-def test_lines_are_whole_however_they_are_cut(texts: list[str], data: st.DataObject) -> None:
+def test_lines_are_whole_however_they_are_cut(texts: list[str], data: st.DataObject, is_watched: bool) -> None:
     whole = "".join(f"{text}\n" for text in texts).encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
     read_fd, write_fd = os.pipe()
     thread = feed(write_fd, *(whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)))
     try:
-        assert read_all(read_fd) == texts
+        assert (anyio.run(watch_all, read_fd) if is_watched else read_all(read_fd)) == texts
     finally:
         thread.join(10)
         os.close(read_fd)
 
 
-def test_what_is_too_long_or_no_text_is_an_empty_line_and_the_next_one_counts(pipe: tuple[int, int]) -> None:
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "in a thread"])
+async def test_what_is_too_long_or_no_text_is_an_empty_line_and_the_next_one_counts(
+    pipe: tuple[int, int], is_watched: bool
+) -> None:
     longest = b"x" * MAX_LINE_BYTES
     thread = feed(pipe[1], longest, b"\n", longest, b"x\n", longest * 3, b"\nnext\n", b"\xff\n", b"last")
-    assert read_all(pipe[0]) == [longest.decode(), "", "", "next", "", "last"]
+    found = await watch_all(pipe[0]) if is_watched else read_all(pipe[0])
+    assert found == [longest.decode(), "", "", "next", "", "last"]
     thread.join(10)
 
 
 def test_a_descriptor_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -> None:
     os.set_blocking(pipe[0], False)
-    lines = Lines(pipe[0])
     found: list[str | None] = []
-    reader = threading.Thread(target=lambda: found.append(lines._next()))
+    reader = threading.Thread(target=lambda: found.append(Threaded(pipe[0], Pieces()).line()))
     reader.start()
     feed(pipe[1], b"late\n").join(10)
     reader.join(10)
@@ -87,6 +97,26 @@ def test_a_descriptor_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -
 async def test_lines_are_read_as_they_are_asked_for(pipe: tuple[int, int]) -> None:
     thread = feed(pipe[1], b"one\ntwo\n")
     assert [line async for line in Lines(pipe[0])] == ["one", "two"]
+    thread.join(10)
+
+
+async def test_lines_of_a_file_are_read_in_a_thread(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"one\ntwo\nlast")
+    with open(tmp_path / "in", "rb") as file:
+        assert await watch_all(file.fileno()) == ["one", "two", "last"]
+
+
+async def test_no_more_is_read_ahead_than_one_line_may_have(pipe: tuple[int, int]) -> None:
+    lines = Lines(pipe[0])
+    thread = feed(pipe[1], b"first\n", *[b"x" * 65_535 + b"\n"] * 100, b"last\n")
+    assert await anext(lines) == "first"
+    while thread.is_alive() and len(lines.pieces) <= MAX_LINE_BYTES:
+        await anyio.lowlevel.checkpoint()
+    for _ in range(50):
+        await anyio.lowlevel.checkpoint()
+    assert len(lines.pieces) < MAX_LINE_BYTES + 100_000
+    rest = [line async for line in lines]
+    assert [len(line) for line in rest] == [65_535] * 100 + [4]
     thread.join(10)
 
 

@@ -17,6 +17,8 @@ FLOW_KEYS = frozenset({"tags"})
 
 _MAX_KEY_CHARS = 128
 _MAX_WRITTEN_DEPTH = 32
+_SCALARS = frozenset({str, int, bool, type(None)})
+_SHORT_CHARS = 24
 _INDICATORS = frozenset("-?:,[]{}#&*!|>'\"%@`")
 _UNSAFE_IN_FLOW = frozenset(",[]{}:?")
 # What another YAML 1.1 reader takes for a number, or fails on, although this one keeps it as text.
@@ -52,7 +54,10 @@ def render_head(fields: Mapping[str, Any], eol: str = "\n") -> str:
 
 def entry_lines(key: str, value: Any, label: str | None = None, flow: bool = False) -> list[str]:
     """The lines that set *key* to *value*; *label* is the key as it was already written, *flow* asks for brackets."""
-    return list(_pair(label or _key(key), value, 0, flow or key in FLOW_KEYS))
+    label = label or _key(key)
+    if type(value) in _SCALARS and not (isinstance(value, str) and "\n" in value):  # most are, and need no layout
+        return [f"{label}: {_flow(value, 0)}"]
+    return list(_pair(label, value, 0, flow or key in FLOW_KEYS))
 
 
 def _pair(label: str, value: Any, depth: int, flow: bool = False) -> Iterator[str]:
@@ -93,13 +98,13 @@ def _indented(line: str) -> str:
 
 def _flow(value: Any, depth: int, inside: bool = False) -> str:
     _check_depth(depth)
+    if isinstance(value, str):
+        return _text(value, inside)
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value).items()
         return "{" + ", ".join(f"{_key(key, True)}: {_flow(item, depth + 1, True)}" for key, item in items) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_flow(item, depth + 1, True) for item in cast("list[Any]", value)) + "]"
-    if isinstance(value, str):
-        return _text(value, inside)
     if value is None or isinstance(value, bool | int):
         return json.dumps(value)
     if isinstance(value, float) and math.isfinite(value):
@@ -115,6 +120,16 @@ def _key(key: object, inside: bool = False) -> str:
 
 
 def _text(text: str, inside: bool) -> str:
+    # Heads are made of the same few words again and again.
+    return _short_text(text, inside) if len(text) <= _SHORT_CHARS else _written(text, inside)
+
+
+@functools.lru_cache(maxsize=1024)
+def _short_text(text: str, inside: bool) -> str:
+    return _written(text, inside)
+
+
+def _written(text: str, inside: bool) -> str:
     if _is_plain(text) and not (inside and _UNSAFE_IN_FLOW.intersection(text)):
         return text
     if ('"' in text or "\\" in text) and not _unsafe().search(text):

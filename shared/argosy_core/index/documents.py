@@ -73,7 +73,8 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One document found. *score* is higher for better; *snippet* marks what matched with ``**``; *why* says where."""
+    """One document found. *score* is higher for better; *snippet* marks what matched with ``**``; *why* says where,
+    and is empty where nobody asked."""
 
     path: str
     name: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from argosy_core.clock import Clock
 from argosy_core.errors import Unavailable
 from argosy_core.index.document_index import DocumentIndex
-from argosy_core.index.documents import IndexedDocument
+from argosy_core.index.documents import IndexedDocument, Stamp
 from argosy_core.index.sync import reconcile
 from argosy_core.storage.base import Store
 
@@ -173,15 +173,18 @@ class Fills:
         agent, shelf = fill.agent, fill.shelf
         began = self._clock.monotonic()
         folder = f"{agent}/{shelf.folder}"
-        infos = self._files.walk(folder, shelf.suffix) if shelf.deep else self._files.files(folder, shelf.suffix)
-        listing: Mapping[str, tuple[int, int]] = {info.path: info.stamp for info in infos}
+
+        def listing() -> Iterator[tuple[str, Stamp]]:
+            """Nothing is listed before it is asked for: what is put after the listing must not be taken for gone."""
+            infos = self._files.walk(folder, shelf.suffix) if shelf.deep else self._files.files(folder, shelf.suffix)
+            yield from ((info.path, info.stamp) for info in infos)
 
         def tell(done: int, total: int) -> None:
             fill.progress = Progress(done, total)
             if self._closed:
                 raise Unavailable("the search index is closed")
 
-        reconcile(self._index, agent, shelf.scope, listing.items(), lambda path: self._load(agent, path), progress=tell)
+        reconcile(self._index, agent, shelf.scope, listing(), lambda path: self._load(agent, path), progress=tell)
         generation = self._index.generation
         with self._guard:
             if not fill.is_outdated:  # else what it listed may be older than what changed

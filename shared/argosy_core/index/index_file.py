@@ -26,7 +26,7 @@ Identity = tuple[int, int]
 """Device and inode: two files that had the same path have different ones."""
 
 APPLICATION_ID = 0x41524749
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LOCK_SECONDS = 5.0
 LOCK_PAUSE_SECONDS = 0.005
 

@@ -78,6 +78,9 @@ INSERT INTO {fts} ({fts}, rank) VALUES ('merge', :pages);
 -- name: text
 SELECT body FROM {fts} WHERE rowid = :id;
 
+-- name: texts
+SELECT rowid, body FROM {fts} WHERE rowid IN (SELECT value FROM json_each(:ids));
+
 -- name: frequency
 SELECT count(*) FROM (SELECT 1 FROM {fts} WHERE {fts} MATCH :match LIMIT :most);
 

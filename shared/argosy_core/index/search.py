@@ -29,7 +29,7 @@ from argosy_core.index.statements import statement
 MOST_SCORED = 1_000
 MOST_SCORED_OUTSIDE = 500
 MOST_SCORED_EVER = 1_000_000
-CLOSE_CANDIDATES = 80
+CLOSE_CANDIDATES = 40
 SPARE_CANDIDATES = 5
 DEEPER = 16
 RECENCY = {"boost": 0.25, "half_days": 60.0}
@@ -49,6 +49,7 @@ class Request:
     include_hidden: bool
     today: str
     limit: int
+    say_why: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,17 @@ class _Candidate:
     row: sqlite3.Row
     where: _Range
     stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A candidate whose text was looked through; *exactness* and with it *score* come from what stands there."""
+
+    candidate: _Candidate
+    evidence: Evidence
+    tags: tuple[str, ...]
+    exactness: float
+    score: float
 
 
 def search(connection: sqlite3.Connection, request: Request, frequencies: Frequencies) -> SearchResult:
@@ -150,12 +162,13 @@ def _result(
     """Candidates a little beyond the limit are read, so that one with the very words can pass one with their forms."""
     needles = [needles_of(terms, relaxed=is_relaxed) for is_relaxed in (False, True)]
     first = sorted(found, key=lambda each: (each.stage, -_rank_score(each.row)))[: request.limit + SPARE_CANDIDATES]
-    read = [(each, _evidence(connection, each, needles[each.stage > 0])) for each in first]
-    best = sorted(read, key=lambda pair: (pair[0].stage, -_final_score(*pair)))[: request.limit]
+    bodies = _bodies(connection, first)
+    read = [_read(each, bodies[each.row["id"]], needles[each.stage > 0]) for each in first]
+    best = sorted(read, key=lambda seen: (seen.candidate.stage, -seen.score))[: request.limit]
     return SearchResult(
-        hits=tuple(_hit(each, seen, place) for place, (each, seen) in enumerate(best, 1)),
+        hits=tuple(_hit(seen, place, request.say_why) for place, seen in enumerate(best, 1)),
         truncated=len(found) > request.limit,
-        relaxed=any(each.stage for each, _ in best),
+        relaxed=any(seen.candidate.stage for seen in best),
     )
 
 
@@ -163,39 +176,40 @@ def _rank_score(row: sqlite3.Row) -> float:
     return float(row["rank_score"])
 
 
-def _final_score(each: _Candidate, seen: Evidence) -> float:
-    partial = PARTIAL_FACTOR + (1 - PARTIAL_FACTOR) * seen.share if each.stage else 1.0
-    return _rank_score(each.row) * _exactness(seen) * partial
+def _bodies(connection: sqlite3.Connection, candidates: Sequence[_Candidate]) -> dict[int, str]:
+    """Each one's text: its own, or what the full-text table holds, in one statement an agent."""
+    bodies: dict[int, str] = {each.row["id"]: each.row["body"] for each in candidates if each.row["body"] is not None}
+    for agent in {each.where.agent for each in candidates}:
+        wanted = [n for each in candidates if each.where.agent == agent and (n := each.row["id"]) not in bodies]
+        bodies.update(connection.execute(statement("texts", agent), {"ids": json.dumps(wanted)}).fetchall())
+    return bodies
 
 
-def _exactness(seen: Evidence) -> float:
-    return INEXACT_FACTOR + (1 - INEXACT_FACTOR) * seen.exact_share
-
-
-def _evidence(connection: sqlite3.Connection, each: _Candidate, needles: Sequence[Sought]) -> Evidence:
-    body = each.row["body"]
-    if body is None:
-        body = connection.execute(statement("text", each.where.agent), {"id": each.row["id"]}).fetchone()[0]
-    tags = " ".join([*tags_of(each.row["tags"]), each.row["name"]])
-    return evidence((each.row["title"], each.row["description"], tags, body), needles)
-
-
-def _hit(each: _Candidate, seen: Evidence, place: int) -> Hit:
+def _read(each: _Candidate, body: str, needles: Sequence[Sought]) -> _Read:
     row = each.row
-    ranking = Ranking(place, each.stage, float(row["bm25"]), float(row["recency"]), _exactness(seen))
+    tags = tags_of(row["tags"])
+    seen = evidence((row["title"], row["description"], " ".join([*tags, row["name"]]), body), needles)
+    exactness = INEXACT_FACTOR + (1 - INEXACT_FACTOR) * seen.exact_share
+    partial = PARTIAL_FACTOR + (1 - PARTIAL_FACTOR) * seen.share if each.stage else 1.0
+    return _Read(each, seen, tags, exactness, _rank_score(row) * exactness * partial)
+
+
+def _hit(read: _Read, place: int, say_why: bool) -> Hit:
+    each, seen = read.candidate, read.evidence
+    row = each.row
     return Hit(
         path=row["path"],
         name=row["name"],
         title=row["title"],
         type=row["type"],
         scope=each.where.scope,
-        score=_final_score(each, seen),
+        score=read.score,
         snippet=seen.snippet(),
         day=row["day"],
         extra=row["extra"],
-        why=seen.why(),
+        why=seen.why() if say_why else "",
         description=row["description"],
-        tags=tags_of(row["tags"]),
+        tags=read.tags,
         hidden=bool(row["hidden"]),
-        ranking=ranking,
+        ranking=Ranking(place, each.stage, float(row["bm25"]), float(row["recency"]), read.exactness),
     )

@@ -13,7 +13,7 @@ from argosy_core.index.statements import statement
 COMMON_SHARE = 0.2
 """A word that more of the agent's documents hold says little, and is the first to be done without."""
 LOOSE_TERMS = 8
-LOOSE_DOCUMENTS = 600
+LOOSE_DOCUMENTS = 300
 """What the loosest stage may have to score. An OR over common words takes 77 ms at 100,000 documents."""
 MOST_COUNTED = 20_000
 DEAR_COUNT = 256

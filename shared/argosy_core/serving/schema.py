@@ -13,8 +13,53 @@ def compact_input(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def compact_output(schema: dict[str, Any]) -> dict[str, Any]:
-    """An output schema without title noise; nulls stay, since clients validate results against it."""
-    return cast("dict[str, Any]", _strip(schema, nullable=False))
+    """An output schema without title noise; nulls stay, since clients validate results against it.
+
+    They do so at every call, and following references takes most of that: a definition stands where it is referred to.
+    """
+    stripped = cast("dict[str, Any]", _strip(schema, nullable=False))
+    definitions: dict[str, Any] = stripped.pop("$defs", {})
+    placed = cast("dict[str, Any]", _placed(stripped, definitions, ()))
+    recursive = {name: _placed(definitions[name], definitions, (name,)) for name in _named(placed, definitions)}
+    return {**placed, "$defs": recursive} if recursive else placed
+
+
+def _placed(node: Any, definitions: dict[str, Any], inside: tuple[str, ...]) -> Any:
+    """*node* with definitions in the place of references to them, but for those it is *inside* of."""
+    if isinstance(node, list):
+        return [_placed(item, definitions, inside) for item in node]  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(node, dict):
+        return node
+    fields = _with_types(cast("dict[str, Any]", node))
+    name = _name(fields)
+    if name in definitions and name not in inside:
+        rest = {key: value for key, value in fields.items() if key != "$ref"}
+        return _placed({**definitions[name], **rest}, definitions, (*inside, name))
+    return {key: _placed(value, definitions, inside) for key, value in fields.items()}
+
+
+def _name(fields: dict[str, Any]) -> str:
+    return str(fields.get("$ref", "")).removeprefix("#/$defs/")
+
+
+def _named(node: Any, definitions: dict[str, Any]) -> set[str]:
+    """The definitions that are still referred to: those that hold themselves."""
+    if isinstance(node, list):
+        named = (_named(item, definitions) for item in node)  # pyright: ignore[reportUnknownVariableType]
+        return set[str]().union(*named)
+    if not isinstance(node, dict):
+        return set()
+    fields = cast("dict[str, Any]", node)
+    return {_name(fields)} & definitions.keys() | _named(list(fields.values()), definitions)
+
+
+def _with_types(fields: dict[str, Any]) -> dict[str, Any]:
+    """A choice among mere types as a list of them."""
+    choices = cast("list[Any]", fields.get("anyOf", []))
+    if not choices or not all(choice.keys() == {"type"} for choice in choices):
+        return fields
+    rest = {key: value for key, value in fields.items() if key != "anyOf"}
+    return {"type": [choice["type"] for choice in choices], **rest}
 
 
 def _strip(node: Any, *, nullable: bool, names: bool = False) -> Any:

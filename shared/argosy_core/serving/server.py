@@ -43,6 +43,7 @@ from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
 from argosy_core.serving.schema_cache import fill_schemas
 from argosy_core.serving.shaping import explain_crash, explain_validation, shape_error, shape_result
 from argosy_core.serving.toolbox import ToolBox, ToolEntry, may_call
+from argosy_core.serving.tracing import trace_when_taken
 from argosy_core.types import ActionClass, Caller, Role
 
 _lister: ContextVar[Caller | None] = ContextVar("argosy_lister", default=None)
@@ -111,6 +112,7 @@ class ArgosyServer(DocumentServer):
         )
         # The SDK has no public way to its lower layer, where the 2025 subscriptions are registered.
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
+        trace_when_taken(self._lowlevel_server)
         self._lowlevel_server.get_tool_input_schema = self.input_schema_of
         self._add_status_resource()
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
@@ -224,9 +226,9 @@ class ArgosyServer(DocumentServer):
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         try:
-            entry = self._callable_entry(name, arguments, self.caller_of(context))
-            surroundings: Context[Any, Any] = context or Context(mcp_server=self)
-            value: Any = await entry.tool.run(arguments, surroundings)
+            caller = self.caller_of(context)
+            entry = self._callable_entry(name, arguments, caller)
+            value: Any = await entry.run(arguments, context or Context(mcp_server=self), caller)
             return value if isinstance(value, InputRequiredResult) else shape_result(value)
         except ArgosyError as error:
             return shape_error(error)

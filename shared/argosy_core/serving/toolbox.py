@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import Tool as MCPTool
 from mcp_types import ToolAnnotations
+from pydantic import ValidationError
 
+from argosy_core.serving.identity import resolve_caller
 from argosy_core.serving.schema import compact_input, compact_output
-from argosy_core.types import ActionClass, Role
+from argosy_core.serving.shaping import explain_validation
+from argosy_core.types import ActionClass, Caller, Role
 
 CLASS_META = "argosy/class"
 ROLE_META = "argosy/role"
@@ -61,6 +65,30 @@ class ToolEntry:
         return Tool.from_function(
             self.function, title=self.title, description=self.description, annotations=self.annotations, meta=self.meta
         )
+
+    @cached_property
+    def caller_parameter(self) -> str | None:
+        """The parameter for who calls, when that is all the function asks for beside its arguments; else None."""
+        tool = self.tool
+        if tool.context_kwarg is not None or not tool.is_async:
+            return None
+        match list(tool.resolved_params.items()):
+            case [(name, (marker, False))] if marker.fn is resolve_caller:
+                return name
+            case _:
+                return None
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], caller: Caller) -> Any:
+        """What the function returns. Raises InvalidArgument and what it raises, itself or as a ToolError's cause."""
+        # The SDK's way costs as much as many a tool: it resolves dependencies in rounds, in which a client may be
+        # asked something. Who calls is known already.
+        if self.caller_parameter is None:
+            return await self.tool.run(arguments, context)
+        try:
+            values = self.tool.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            raise explain_validation(error) from error
+        return await self.function(**values, **{self.caller_parameter: caller})
 
     @cached_property
     def schemas(self) -> Schemas:

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from anyio import to_thread
-
 from argosy_core.errors import Unavailable
+from argosy_core.off_loop import off_loop
 from argosy_core.storage.base import PIECE_BYTES, Entry, Files, Head, Piece, VerifyReport
 from argosy_core.storage.chain_anchors import anchors_path
 from argosy_core.storage.chain_appends import Append, asked
@@ -75,10 +74,10 @@ class DayChain(ABC):
     # Reading
 
     async def find(self, stream: str, writer: str, key: str) -> Entry | None:
-        return await to_thread.run_sync(self._find, stream, writer, key)
+        return await off_loop(self._find, stream, writer, key)
 
     async def heads(self, stream: str | None = None) -> Sequence[Head]:
-        return await to_thread.run_sync(self._heads, stream)
+        return await off_loop(self._heads, stream)
 
     def _heads(self, stream: str | None) -> list[Head]:
         names = self._streams() if stream is None else [stream]
@@ -86,14 +85,14 @@ class DayChain(ABC):
         return [Head(name, writer, *head) for name in names for writer, head in sorted(heads[name].items())]
 
     async def streams(self) -> Sequence[str]:
-        return await to_thread.run_sync(self._streams)
+        return await off_loop(self._streams)
 
     async def scan(
         self, stream: str, *, since: date | None = None, until: date | None = None, newest_first: bool = False
     ) -> AsyncIterator[Mapping[str, Any]]:
-        paths = await to_thread.run_sync(self._days, stream, since, until)
+        paths = await off_loop(self._days, stream, since, until)
         for path in reversed(paths) if newest_first else paths:
-            found = await to_thread.run_sync(self._lines_of, path)
+            found = await off_loop(self._lines_of, path)
             for fields in reversed(found) if newest_first else found:
                 yield fields
 
@@ -112,7 +111,7 @@ class DayChain(ABC):
             self._check_stream(stream)
             return read_piece(self._files, stream, position, max_bytes)
 
-        return await to_thread.run_sync(read)
+        return await off_loop(read)
 
     async def verify(self, stream: str | None = None) -> VerifyReport:
         def verify() -> VerifyReport:
@@ -120,7 +119,7 @@ class DayChain(ABC):
                 self._check_stream(stream)
             return verify_streams(self, stream)
 
-        return await to_thread.run_sync(verify)
+        return await off_loop(verify)
 
     def stored_streams(self) -> Sequence[str]:
         return self._streams()
@@ -133,7 +132,7 @@ class DayChain(ABC):
         return None if self._files.info(path) is None else self._files.read_from(path, 0).decode("utf-8", "replace")
 
     async def redact(self, stream: str, writer: str, seq: int) -> Entry:
-        return await to_thread.run_sync(self._redact, stream, writer, seq)
+        return await off_loop(self._redact, stream, writer, seq)
 
     @abstractmethod
     def _redact(self, stream: str, writer: str, seq: int) -> Entry:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
-from anyio import CancelScope, from_thread, to_thread
+from anyio import CancelScope
 from anyio.lowlevel import current_token
 
 from argosy_core.errors import ArgosyError, Unavailable
+from argosy_core.off_loop import off_loop
 
 R = TypeVar("R")
 
@@ -98,6 +100,7 @@ class Gathering(Generic[P]):
     async def _work(self, place: tuple[object, str], lane: _Lane[P]) -> None:
         batch, lane.waiting = _Batch(lane.waiting), []
         lane.is_busy = True
+        loop = asyncio.get_running_loop()
 
         def finish() -> None:
             if not batch.is_finished:
@@ -109,11 +112,11 @@ class Gathering(Generic[P]):
             batch.is_done = True
             if batch.is_left:
                 with suppress(RuntimeError):  # the loop has ended
-                    from_thread.run_sync(finish)
+                    loop.call_soon_threadsafe(finish)
 
         try:
             with CancelScope(shield=True):
-                await to_thread.run_sync(work)
+                await off_loop(work)
         finally:
             # A task cancelled past the shield leaves while the thread still works: then the thread finishes.
             batch.is_left = True

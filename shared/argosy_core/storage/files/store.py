@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anyio import to_thread
-
 from argosy_core.clock import Clock
 from argosy_core.content import ANY, Content, Expect
 from argosy_core.ids import Ids
+from argosy_core.off_loop import off_loop
 from argosy_core.storage.address import Address
 from argosy_core.storage.files.archive import FileArchive
 from argosy_core.storage.files.bell import FileBell
@@ -48,7 +47,7 @@ class FileStore(OpenStore):
             self.chain.append_here(telling.stream, telling.writer, telling.tell(content), telling.key)
             return content
 
-        return await to_thread.run_sync(write)  # which no cancellation breaks off once it has begun
+        return await off_loop(write)  # which no cancellation breaks off once it has begun
 
     @property
     def root(self) -> Path:
