@@ -126,7 +126,7 @@ async def test_a_model_in_a_folder_finds_by_meaning_and_one_that_is_gone_leaves_
                 await call(client, "memory_write", type="reference", title="Lamp", body="The lighthouse burns oil.")
             found = await search_embedded(client, "illumination")
             if folder.name == "static":
-                assert found["mode"] == "hybrid" and found["hits"]
+                assert found["mode"] == "hybrid" and found["note"] is None
             else:
                 assert found["mode"] == "keyword" and "embedding folder has no model.safetensors" in found["note"]
 
