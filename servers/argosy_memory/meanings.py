@@ -60,6 +60,12 @@ class Meanings:
         embedder = self._source()
         return embedder.space if embedder else None
 
+    @property
+    def least_similarity(self) -> float:
+        """Vectors less alike than this say nothing."""
+        embedder = self._source()
+        return embedder.least_similarity if embedder else 1.0
+
     def query(self, agent: str, text: str) -> Sequence[float]:
         """The vector of a question about *agent*'s documents. Raises Unavailable, which says why."""
         embedder = self._source()

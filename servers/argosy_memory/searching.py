@@ -101,7 +101,7 @@ class Searcher:
         if self._meanings.is_behind:
             remarks.append("vectors are still being made: some documents are found by keywords only")
         request = self._request(agent, question, max(LEAST_FUSED, question.limit + 1))
-        return index.vectors.search(request, self._meanings.space or "", vector)
+        return index.vectors.search(request, self._meanings.space or "", vector, self._meanings.least_similarity)
 
     def progress(self, agent: str, scopes: Sequence[str]) -> str | None:
         """What to say while the index is being filled; None otherwise."""

@@ -37,8 +37,7 @@ def finding(folder: Path, quick: bool) -> list[Row]:
             theirs = anyio.run(functools.partial(_quality, peer, folder / peer.name, texts, titles, questions))
             rows += _rows(f"{peer.name} {peer.version}", ours, theirs)
         except (NotHere, Broken, AssertionError, OSError) as error:
-            why = f"not measured: {str(error)[:160] or type(error).__name__}"
-            rows.append(Row("P17", f"{peer.name} {peer.version}", 0, 0, 0, "-", why))
+            rows.append(Row.missing("P17", f"{peer.name} {peer.version}", str(error)[:160] or type(error).__name__))
     return rows
 
 

@@ -123,10 +123,12 @@ async def test_a_model_in_a_folder_finds_by_meaning_and_one_that_is_gone_leaves_
         (vault / "fleet.md").write_text(f"---\nembeddings:\n  folder: {folder}\n---\n", encoding="utf-8")
         async with memory(vault) as client:
             if folder.name == "static":
-                await call(client, "memory_write", type="reference", title="Lamp", body="The lighthouse burns oil.")
-            found = await search_embedded(client, "illumination")
+                await call(client, "memory_write", type="reference", title="Mills", body="Bales for the factories.")
+            found = await search_embedded(client, "cotton")
             if folder.name == "static":
                 assert found["mode"] == "hybrid" and found["note"] is None
+                assert found["hits"][0]["name"] == "reference_mills"
+                assert (await search(client, "cotton", mode="keyword"))["hits"] == []
             else:
                 assert found["mode"] == "keyword" and "embedding folder has no model.safetensors" in found["note"]
 

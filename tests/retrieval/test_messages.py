@@ -1,10 +1,8 @@
-"""How well searching finds in public-domain text, with a real model beside the words. Run with ``-s`` for the table."""
+"""How well searching finds in public-domain text, with a weak model beside the words. Run with ``-s`` for the table."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import messages
 import pytest
@@ -51,10 +49,11 @@ def by_both(
     while claimed := index.vectors.claim("ada", ("notes",), embedder.space, limit=200, now=0.0):
         made = embedder.embed([each.text for each in claimed])
         index.vectors.put(embedder.space, dict(zip([each.digest for each in claimed], made, strict=True)))
+    least = embedder.least_similarity
     found: list[list[str]] = []
     meant: list[list[str]] = []
     for each in questions:
-        near = index.vectors.search(_request(each.text, 50), embedder.space, embedder.query(each.text))
+        near = index.vectors.search(_request(each.text, 50), embedder.space, embedder.query(each.text), least)
         found.append([hit.path for hit in fuse(index.find(_request(each.text, 50)).hits, near, 10)])
         meant.append([hit.path for hit in near[:10]])
     _shown("semantic", questions, meant)
@@ -79,16 +78,13 @@ def test_the_questions_are_many_of_every_kind_and_ask_for_passages_among_many_ot
     assert len(documents) > 5 * len({each.path for each in questions})
 
 
-def test_the_maker_makes_the_passages_that_are_checked_in(tmp_path: Path) -> None:
+def test_the_maker_makes_the_passages_that_are_checked_in() -> None:
+    made = list(messages.passages(messages.SOURCE))
     text = messages.PASSAGES.read_text(encoding="utf-8")
-    passages = list(messages.notes(text))
-    assert messages.written(passages) == text and len({each.name for each in passages}) == len(passages)
-    for year, president in {(each.year, each.president) for each in passages}:
-        said = [each.text for each in passages if (each.year, each.president) == (year, president)]
-        message = {"year": year, "name": president, "text": " ".join(said)}
-        (tmp_path / f"{year}_{president}.json").write_text(json.dumps(message), encoding="utf-8")
-    made = messages.passages(tmp_path)
-    assert [(each.year, each.text) for each in made] == [(each.year, each.text) for each in passages]
+    kept = list(messages.notes(text))
+    assert len(made) > 1
+    assert made == [each for each in kept if (each.year, each.president) in {(one.year, one.president) for one in made}]
+    assert messages.written(kept) == text and len({each.name for each in kept}) == len(kept)
 
 
 def test_words_find_more_than_grep(by_words: Mapping[str, Quality], by_grep: Mapping[str, Quality]) -> None:
@@ -96,8 +92,6 @@ def test_words_find_more_than_grep(by_words: Mapping[str, Quality], by_grep: Map
     assert by_words["all"].mrr > by_grep["all"].mrr + 0.03
 
 
-def test_a_real_model_adds_to_words(by_words: Mapping[str, Quality], by_both: Mapping[str, Quality]) -> None:
-    assert by_both["all"].recall_at_5 >= by_words["all"].recall_at_5
-    assert by_both["all"].mrr >= by_words["all"].mrr - 0.03  # a small model moves some first places to second
-    assert by_both["said otherwise"].mrr > by_words["said otherwise"].mrr
-    assert by_both["said otherwise"].recall_at_5 > by_words["said otherwise"].recall_at_5
+def test_a_weak_model_takes_little_from_words(by_words: Mapping[str, Quality], by_both: Mapping[str, Quality]) -> None:
+    assert by_both["all"].recall_at_5 >= by_words["all"].recall_at_5 - 0.01
+    assert by_both["all"].mrr >= by_words["all"].mrr - 0.015

@@ -19,6 +19,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parents[1] / "retrieval" / "messages"
 PASSAGES = HERE / "passages.txt"
 QUESTIONS = HERE / "questions.txt"
+SOURCE = HERE / "source"  # one message as the package holds it
 KINDS = {
     "x": "its words",
     "r": "half remembered",

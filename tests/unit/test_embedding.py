@@ -137,13 +137,13 @@ def test_a_folder_is_named_by_its_whole_path_and_alone(tmp_path: Path) -> None:
 
 def test_a_model_in_a_folder_puts_what_means_alike_together(tmp_path: Path) -> None:
     embedder = FolderEmbedder(FolderSettings(make_model_folder(tmp_path / "static")))
-    ship, boat, debt, nothing = embedder.embed(["a warship", "naval vessel", "the public debt", ""])
+    cotton, mills, silver, nothing = embedder.embed(["cotton", "mills and bales", "silver coinage", ""])
 
     def likeness(one: Any, other: Any) -> float:
         return sum(left * right for left, right in zip(one, other, strict=True))
 
-    assert len(ship) == 256 and likeness(ship, ship) == pytest.approx(1.0, abs=1e-5) and not any(nothing)
-    assert likeness(ship, boat) > likeness(ship, debt)
+    assert len(cotton) == 128 and likeness(cotton, cotton) == pytest.approx(1.0, abs=1e-5) and not any(nothing)
+    assert likeness(cotton, mills) > likeness(cotton, silver)
     assert embedder.space.startswith("static@")
 
 

@@ -26,6 +26,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 class Embedder:
     """Asks one endpoint. Every call blocks; any number of threads may use it. Close it after use."""
 
+    least_similarity = 0.2  # a cosine below that says nothing with the models that endpoints serve
+
     def __init__(self, settings: EmbeddingSettings, clock: Clock) -> None:
         self.settings = settings
         self._clock = clock

@@ -18,11 +18,14 @@ from argosy_core.errors import Unavailable
 
 TENSORS, TOKENIZER = "model.safetensors", "tokenizer.json"
 MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
+LEAST_SIMILARITY = 0.0  # means of many rows differ: a word says something of a text at a cosine of 0.1
 MAX_TEXT_CHARACTERS = 20_000  # what stands later changes a mean of thousands of rows little
 
 
 class FolderEmbedder:
     """Reads its model at the first text. Every call blocks; any number of threads may use it."""
+
+    least_similarity = LEAST_SIMILARITY
 
     def __init__(self, settings: FolderSettings) -> None:
         self.settings = settings
