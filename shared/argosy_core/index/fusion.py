@@ -1,7 +1,8 @@
 """Two ranked lists made one by reciprocal rank fusion (Cormack, Clarke, Büttcher 2009): places count, scores do not.
 
 Two things about places differ from the paper, both measured on the labelled set of `tests/retrieval`: the constant is
-10 and not 60, because the lists are short, and a document that holds every word counts twice as much as one that holds some.
+10 and not 60, because the lists are short, and a document that holds every word counts twice as much as one that holds
+some.
 
 Places say nothing of how sure a list is of its first. So a first by words whose score is `CLEAR` times the second's
 stays first. That was chosen on one half of the presidents' messages and checked on the other: recall@5 0.84 as before,
