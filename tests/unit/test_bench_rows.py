@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "bench"))
-from measure import Row, show
+from measure import Row, show  # pyright: ignore[reportMissingImports]
 
 
 def test_what_was_not_measured_is_never_said_to_hold(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@
       model: nomic-embed-text
       key_env: ARGOSY_EMBEDDINGS_KEY      # optional
       dimensions: 512                     # optional, for models that can shorten
+      price_usd: 0.02                     # optional, a million tokens; else as `prices` knows it
 
 or
 
@@ -19,20 +20,24 @@ line, event or result holds its value.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from argosy_core.errors import InvalidArgument
+from argosy_core.policy.money import NANO_PER_USD, nano_usd
 
 KEY = "embeddings"
 HOSTS_VARIABLE = "ARGOSY_EMBEDDINGS_HOSTS"
 _KEY_VARIABLE = re.compile(r"ARGOSY_EMBEDDINGS_KEY[A-Z0-9_]*")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_FIELDS = ("folder", "url", "model", "key_env", "dimensions")
+_FIELDS = ("folder", "url", "model", "key_env", "dimensions", "price_usd")
 MAX_DIMENSIONS = 8_192
 
 
@@ -44,6 +49,11 @@ class EmbeddingSettings:
     model: str
     key: str | None = field(default=None, repr=False)
     dimensions: int | None = None
+    price_usd: Decimal = Decimal(0)  # a million tokens
+
+    def nano_for(self, tokens: int) -> int:
+        """What *tokens* cost in billionths of a dollar, a fraction rounded up."""
+        return nano_usd(self.price_usd * tokens / 1_000_000)
 
     @property
     def space(self) -> str:
@@ -79,7 +89,8 @@ def load_settings(
     if not isinstance(url, str) or not isinstance(model, str) or not url or not 0 < len(model) <= 200:
         raise InvalidArgument(f"{KEY} needs a url and a model", hint="or take it out of fleet.md")
     _check_host(url, environment)
-    return EmbeddingSettings(url, model, _key(fields.get("key_env"), environment), _dimensions(fields))
+    key = _key(fields.get("key_env"), environment)
+    return EmbeddingSettings(url, model, key, _dimensions(fields), _price(fields.get("price_usd"), url, model))
 
 
 def _folder(fields: Mapping[str, Any]) -> FolderSettings:
@@ -126,6 +137,19 @@ def _key(name: Any, environment: Mapping[str, str]) -> str | None:
     if not key:
         raise InvalidArgument(f"{KEY}: {name} is not set", hint=f"set {name} where the server starts")
     return key
+
+
+def _price(value: Any, url: str, model: str) -> Decimal:
+    """The price of a million tokens: what stands there, nothing on this machine, else what the model's list price is;
+    a model that nobody knows costs as much as the dearest."""
+    if value is not None:
+        return Decimal(nano_usd(value, f"{KEY}: price_usd")) / NANO_PER_USD
+    if (urlsplit(url).hostname or "") in _LOOPBACK:
+        return Decimal(0)
+    listed: Mapping[str, float] = json.loads(
+        resources.files("argosy_core.embedding").joinpath("prices.json").read_text(encoding="utf-8")
+    )["models"]
+    return Decimal(str(listed.get(model, max(listed.values()))))
 
 
 def _dimensions(fields: Mapping[str, Any]) -> int | None:
