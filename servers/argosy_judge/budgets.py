@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 from anyio import to_thread
 
+from argosy_core.budget.caps import fleet_caps, grant_caps, judge_caps, mandate_caps, model_caps, purses_of
+from argosy_core.budget.ledger import Amount, Breach, Cap, Ledger, Open, Period
+from argosy_core.budget.ledgers import Ledgers, end_fields
 from argosy_core.clock import rfc3339
 from argosy_core.errors import BudgetExhausted, Corrupted, InvalidArgument, NotFound
 from argosy_core.policy.grant_file import ID
@@ -17,10 +20,7 @@ from argosy_core.policy.money import nano_usd, show_usd, usd
 from argosy_core.serving.config import ServerConfig
 from argosy_core.types import Caller
 from argosy_core.views.vault_reader import VaultReader
-from argosy_judge.caps import fleet_caps, grant_caps, judge_caps, mandate_caps, model_caps, purses_of
 from argosy_judge.grant_store import GrantStore
-from argosy_judge.ledger import Amount, Breach, Cap, Ledger, Open, Period
-from argosy_judge.ledgers import Ledgers, end_fields
 from argosy_judge.models import BudgetLine, Condition, Estimate, Reservation, Settlement
 from argosy_judge.specialists import explain_breach
 from argosy_judge.standing import StandingPolicies

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from argosy_core.budget.ledger import Cap, Ledger
 from argosy_core.policy.grants import UNLIMITED, Grant
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
 from argosy_judge.classes import Classified, KnownTool
-from argosy_judge.ledger import Cap, Ledger
 from argosy_judge.proposal import Proposal
 from argosy_judge.standing import Standing
 

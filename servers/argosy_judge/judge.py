@@ -11,6 +11,8 @@ from typing import Any
 
 from anyio import to_thread
 
+from argosy_core.budget.ledger import Amount, Ledger, Open
+from argosy_core.budget.ledgers import Ledgers
 from argosy_core.clock import rfc3339
 from argosy_core.errors import ArgosyError
 from argosy_core.ids import new_id
@@ -31,8 +33,6 @@ from argosy_judge.grant_store import GrantStore
 from argosy_judge.health import judgment_findings
 from argosy_judge.hearing import UNKNOWN, Hearing, Outcome, build_case, close_hearing, open_hearing, others_asked
 from argosy_judge.inspection import inspect
-from argosy_judge.ledger import Amount, Ledger, Open
-from argosy_judge.ledgers import Ledgers
 from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
 from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
@@ -59,7 +59,7 @@ class Judge:
         self._reader = VaultReader(files)
         self._policies = StandingPolicies(files, config.clock)
         self.grants = GrantStore(config)
-        self.ledgers = Ledgers(config)
+        self.ledgers = Ledgers(config.store, config.clock, config.ids)
         self.budgets = Budgets(config, self._policies, self.grants, self.ledgers)
         self._calls = ModelCalls(config, self.ledgers)
         scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from argosy_core.budget.caps import mandate_caps, purses_of
+from argosy_core.budget.ledger import Amount, Ledger
 from argosy_core.clock import parse_time
 from argosy_core.errors import ArgosyError
 from argosy_core.policy.grant_file import ID
@@ -18,10 +20,8 @@ from argosy_core.policy.patterns import covers, name_inside
 from argosy_core.secrets.hosts import hosts_in
 from argosy_core.types import ActionClass, Verdict
 from argosy_core.yamltext import is_list, is_map
-from argosy_judge.caps import mandate_caps, purses_of
 from argosy_judge.cases import Case, Charge, Opinion
 from argosy_judge.grant_store import GrantStore
-from argosy_judge.ledger import Amount, Ledger
 
 # Under these names an argument says whom or what a call reaches; copies of a letter reach somebody too.
 TARGET_KEYS = ("to", "recipient", "target", "url", "repository", "customer_id", "channel_id")

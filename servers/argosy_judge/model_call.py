@@ -8,6 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from argosy_core.budget.caps import judge_caps
+from argosy_core.budget.ledger import Amount, Ledger, Open
+from argosy_core.budget.ledgers import Ledgers, end_fields
 from argosy_core.canonical import canonical_json, sha256_hex
 from argosy_core.clock import rfc3339
 from argosy_core.errors import ArgosyError, InvalidArgument
@@ -20,10 +23,7 @@ from argosy_core.policy.judgment import (
 )
 from argosy_core.policy.money import nano_usd
 from argosy_core.serving.config import ServerConfig
-from argosy_judge.caps import judge_caps
 from argosy_judge.hearing import Hearing
-from argosy_judge.ledger import Amount, Ledger, Open
-from argosy_judge.ledgers import Ledgers, end_fields
 from argosy_judge.seats import Heard, aggregate, heard_failing, understand
 from argosy_judge.specialists import explain_breach
 

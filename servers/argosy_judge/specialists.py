@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from argosy_core.budget.caps import fleet_caps, grant_caps, purses_of
+from argosy_core.budget.ledger import Amount, Breach
 from argosy_core.policy.judgment import Failure
 from argosy_core.types import ActionClass, ClassPolicy, Mode, Verdict
-from argosy_judge.caps import fleet_caps, grant_caps, purses_of
 from argosy_judge.cases import Case, Charge, Opinion
-from argosy_judge.ledger import Amount, Breach
 
 _ALLOW = Verdict.ALLOW
 

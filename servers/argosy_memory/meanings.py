@@ -6,14 +6,17 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from argosy_core.clock import Clock
-from argosy_core.embedding import Embedder, load_settings
-from argosy_core.errors import ArgosyError, Unavailable
+from argosy_core.embedding import Embedder, FolderEmbedder, FolderSettings, load_settings
+from argosy_core.errors import ArgosyError, BudgetExhausted, Unavailable
+from argosy_core.ids import Ids
 from argosy_core.index.library import Library
 from argosy_core.storage.base import Store
 from argosy_core.views.fleet import load_fleet
 from argosy_core.views.vault_reader import VaultReader
+from argosy_memory.paying import Payer
 from argosy_memory.shelves import ALL_SCOPES
 
 BATCH_TEXTS = 64
@@ -26,14 +29,15 @@ class Meanings:
     """The embedding source of one vault, if it has one, and the thread that keeps the index in vectors."""
 
     def __init__(
-        self, store: Store, clock: Clock, library: Library, environment: Mapping[str, str] | None = None
+        self, store: Store, clock: Clock, ids: Ids, library: Library, environment: Mapping[str, str] | None = None
     ) -> None:
         self._store = store
         self._clock = clock
+        self._payer = Payer(store, clock, ids)
         self._library = library
         self._environment = os.environ if environment is None else environment
         self._guard = threading.Lock()
-        self._embedder: Embedder | None = None
+        self._embedder: Embedder | FolderEmbedder | None = None
         self._problem: str | None = None
         self._is_loaded = False
         self._agents: set[str] = set()
@@ -58,17 +62,25 @@ class Meanings:
     def space(self) -> str | None:
         """What vectors are compared within; None without a source."""
         embedder = self._source()
-        return embedder.settings.space if embedder else None
+        return embedder.space if embedder else None
+
+    @property
+    def least_similarity(self) -> float:
+        """Vectors less alike than this say nothing."""
+        embedder = self._source()
+        return embedder.least_similarity if embedder else 1.0
 
     def query(self, agent: str, text: str) -> Sequence[float]:
-        """The vector of a question about *agent*'s documents. Raises Unavailable, which says why."""
+        """The vector of a question about *agent*'s documents. Raises Unavailable and BudgetExhausted, which say why."""
         embedder = self._source()
         if embedder is None:
             raise Unavailable(self._problem or NO_SOURCE)
         self._attend(agent)
-        return embedder.query(text)
+        if isinstance(embedder, FolderEmbedder):
+            return embedder.query(text)
+        return embedder.query(text, partial(self._payer.embed, agent, embedder))
 
-    def _source(self) -> Embedder | None:
+    def _source(self) -> Embedder | FolderEmbedder | None:
         with self._guard:
             if not self._is_loaded:
                 self._is_loaded = True
@@ -78,7 +90,10 @@ class Meanings:
                 except ArgosyError as error:
                     self._problem = str(error)
                 else:
-                    self._embedder = Embedder(settings, self._clock) if settings else None
+                    if isinstance(settings, FolderSettings):
+                        self._embedder = FolderEmbedder(settings)
+                    elif settings is not None:
+                        self._embedder = Embedder(settings, self._clock)
             return self._embedder
 
     def _attend(self, agent: str) -> None:
@@ -106,7 +121,8 @@ class Meanings:
         embedder = self._source()
         if embedder is None:
             return
-        space, vectors = embedder.settings.space, self._library.index.vectors
+        space, vectors = embedder.space, self._library.index.vectors
+        exhausted: BudgetExhausted | None = None
         for agent in sorted(self._agents):
             while not self._stop.is_set():
                 now = self._clock.now().timestamp()
@@ -116,9 +132,15 @@ class Meanings:
                 self.is_behind = True
                 digests = [each.digest for each in claimed]
                 try:
-                    made = embedder.embed([each.text for each in claimed])
+                    made = self._payer.embed(agent, embedder, [each.text for each in claimed])
+                except BudgetExhausted as error:  # of this agent only: the others' texts go on
+                    vectors.release(space, digests)
+                    exhausted = error
+                    break
                 except ArgosyError:
                     vectors.release(space, digests)
                     raise
                 vectors.put(space, dict(zip(digests, made, strict=True)))
+        if exhausted is not None:
+            raise exhausted
         self.is_behind = self._library.is_filling

@@ -49,7 +49,7 @@ class Notebook:
             "memory.pages", lambda: IndexPages(store.files, self.library, config.clock), IndexPages.flush
         )
         self.meanings = store.shared(
-            "memory.meanings", lambda: Meanings(store, config.clock, self.library), Meanings.close
+            "memory.meanings", lambda: Meanings(store, config.clock, config.ids, self.library), Meanings.close
         )
         recorder = Recorder(store, self.library, self.pages)
         self.searcher = Searcher(self.library, self.meanings, self._today)

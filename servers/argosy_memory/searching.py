@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from argosy_core.errors import Unavailable
+from argosy_core.errors import BudgetExhausted, Corrupted, Unavailable
 from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import Hit as IndexHit
 from argosy_core.index.fusion import fuse
 from argosy_core.index.library import Library
 from argosy_core.index.search import Request
+from argosy_core.policy.errors import PolicyInvalid
 from argosy_memory.meanings import NO_SOURCE, Meanings
 from argosy_memory.models import Explained, Explanation, Freshness, Hit, SearchMode, SearchResult
 from argosy_memory.shelves import ALL_SCOPES, uri_of
@@ -94,14 +95,14 @@ class Searcher:
         """The nearest in meaning; None when no vectors can be had."""
         try:
             vector = self._meanings.query(agent, question.text)
-        except Unavailable as error:
+        except (Unavailable, BudgetExhausted, Corrupted, PolicyInvalid) as error:
             if question.mode == "semantic" or error.message != NO_SOURCE:
                 remarks.append(f"{error.message}: searched by keywords")
             return None
         if self._meanings.is_behind:
             remarks.append("vectors are still being made: some documents are found by keywords only")
         request = self._request(agent, question, max(LEAST_FUSED, question.limit + 1))
-        return index.vectors.search(request, self._meanings.space or "", vector)
+        return index.vectors.search(request, self._meanings.space or "", vector, self._meanings.least_similarity)
 
     def progress(self, agent: str, scopes: Sequence[str]) -> str | None:
         """What to say while the index is being filled; None otherwise."""

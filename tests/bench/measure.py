@@ -34,10 +34,23 @@ class Row:
     unit: str
     target: str
     p99: float | None = None
+    is_measured: bool = True
 
     @property
     def holds(self) -> bool:
-        return self.ours <= self.limit
+        """Whether what was asked for is there; what was not measured does not hold."""
+        return self.is_measured and self.ours <= self.limit
+
+    @property
+    def verdict(self) -> str:
+        if not self.is_measured:
+            return "NOT MEASURED"
+        return "holds" if self.holds else "MISSED"
+
+    @classmethod
+    def missing(cls, number: str, what: str, why: str) -> Row:
+        """The line of what could not be measured, and *why*."""
+        return cls(number, what, 0, 0, 0, "-", f"not measured: {why}", is_measured=False)
 
 
 async def interleave(steps: Mapping[str, Step], count: int, warm_up: int) -> dict[str, Figures]:
@@ -102,14 +115,16 @@ def show(rows: Sequence[Row]) -> None:
     print(f"{'':4} {'what':58} {'ours':>9} {'reference':>9} {'ratio':>6} {'limit':>9}  verdict")
     for row in rows:
         ratio = row.ours / row.reference if row.reference else float("nan")
-        verdict = "holds" if row.holds else "MISSED"
         tail = f"  p99 {row.p99:.2f}" if row.p99 is not None else ""
         print(
             f"{row.number:4} {row.what:58} {row.ours:9.3f} {row.reference:9.3f} {ratio:6.2f} {row.limit:9.3f}"
-            f"  {verdict} ({row.target}; {row.unit}{tail})"
+            f"  {row.verdict} ({row.target}; {row.unit}{tail})"
         )
 
 
 def save(rows: Sequence[Row], path: Path) -> None:
     """Write the table as JSON."""
-    path.write_text(json.dumps([{**asdict(row), "holds": row.holds} for row in rows], indent=2), encoding="utf-8")
+    path.write_text(
+        json.dumps([{**asdict(row), "holds": row.holds, "verdict": row.verdict} for row in rows], indent=2),
+        encoding="utf-8",
+    )

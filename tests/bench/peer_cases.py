@@ -49,8 +49,7 @@ def beside_peers(folder: Path, quick: bool) -> list[Row]:
             if len(theirs) < len(ours):
                 raise NotHere(f"what it keeps took longer than {PEER_SECONDS:g} s")
         except (NotHere, Broken, AssertionError, OSError) as error:
-            why = f"not measured further: {str(error)[:160] or type(error).__name__}"
-            rows.append(Row("P1-3", f"{peer.name} {peer.version}", 0, 0, 0, "-", why))
+            rows.append(Row.missing("P1-3", f"{peer.name} {peer.version}", str(error)[:160] or type(error).__name__))
         print(f"  {peer.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         shutil.rmtree(folder / peer.name, ignore_errors=True)
     return rows

@@ -80,6 +80,14 @@ class Peer:
         """Put *texts*, by title, into *data* before the server starts. Raises NotHere where there are no files."""
         raise NotHere(f"{self.name} keeps no files that could be put there")
 
+    def told(self, title: str, text: str) -> Call | None:
+        """The call that stores *text*, for a peer that `put` does nothing for; None for the others."""
+        return None
+
+    def ask(self, question: str) -> Call:
+        """The search that does best for a question of several words."""
+        return self.search(question)
+
     def ranked(self, result: Mapping[str, Any]) -> list[str]:
         """The titles in the answer to a search, best first."""
         raise NotHere(f"{self.name} does not say what it found by title")
@@ -166,6 +174,19 @@ class ServerMemory(Peer):
         # It looks for the whole query as one piece of text.
         return "search_nodes", {"query": query.split(" ")[0]}
 
+    def ask(self, question: str) -> Call:
+        return self.search(max(question.split(" "), key=len))
+
+    def put(self, data: Path, texts: Mapping[str, str]) -> None:
+        data.mkdir(parents=True)
+        with (data / "memory.jsonl").open("w", encoding="utf-8") as file:
+            for title, text in texts.items():
+                entity = {"type": "entity", "name": title, "entityType": "note", "observations": [text]}
+                file.write(json.dumps(entity) + "\n")
+
+    def ranked(self, result: Mapping[str, Any]) -> list[str]:
+        return [entity["name"] for entity in json.loads(result["content"][0]["text"])["entities"]]
+
     def texts(self, data: Path) -> str:
         return (data / "memory.jsonl").read_text(encoding="utf-8", errors="replace")
 
@@ -232,6 +253,15 @@ class McpMemoryService(_PipPeer):
 
     def search(self, query: str) -> Call:
         return "memory_search", {"query": query, "limit": 10}
+
+    def put(self, data: Path, texts: Mapping[str, str]) -> None:
+        """Nothing: it is told them."""
+
+    def told(self, title: str, text: str) -> Call | None:
+        return "memory_store", {"content": f"[{title}] {text}", "conversation_id": "bench"}
+
+    def ranked(self, result: Mapping[str, Any]) -> list[str]:
+        return re.findall(r"\[([^\[\]]+, passage \d+)\]", str(result["content"]))
 
     def texts(self, data: Path) -> str:
         with closing(sqlite3.connect(data / "memory.db")) as database:

@@ -45,8 +45,10 @@ CASES: dict[str, Sequence[Callable[[Path, bool], list[Row]]]] = {
 }
 if os.environ.get("PEERS", "") not in ("", "0"):
     from peer_cases import beside_peers
+    from peer_retrieval import finding
 
     CASES["PEERS"] = [beside_peers]
+    CASES["P17"] = [finding]
 
 
 def main() -> None:

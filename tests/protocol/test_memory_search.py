@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,9 @@ from anyio import to_thread
 from embeddings_api import EmbeddingsApi, embeddings_api
 from fleet_fixtures import NOTE, config_for, make_vault, text_of
 from mcp import Client
+from static_model import make_model_folder
 
+from argosy_core.budget.ledger import read_ledger
 from argosy_core.index import sync
 from argosy_host.compose import load_server
 
@@ -113,6 +116,54 @@ async def test_what_no_word_finds_is_found_by_meaning(vault: Path, api: Embeddin
     assert both["explain"]["hits"][0]["keyword_rank"] == 1 and both["explain"]["hits"][0]["semantic_rank"] == 1
     assert both["hits"][0]["score"] == 1.0 and both["note"] is None
     assert "rapeseed" in recall["text"]
+
+
+async def test_a_model_in_a_folder_finds_by_meaning_and_one_that_is_gone_leaves_the_words(
+    vault: Path, tmp_path: Path
+) -> None:
+    for folder in (make_model_folder(tmp_path / "static"), tmp_path / "gone"):
+        (vault / "fleet.md").write_text(f"---\nembeddings:\n  folder: {folder}\n---\n", encoding="utf-8")
+        async with memory(vault) as client:
+            if folder.name == "static":
+                await call(client, "memory_write", type="reference", title="Mills", body="Bales for the factories.")
+            found = await search_embedded(client, "cotton")
+            if folder.name == "static":
+                assert found["mode"] == "hybrid" and found["note"] is None
+                assert found["hits"][0]["name"] == "reference_mills"
+                assert (await search(client, "cotton", mode="keyword"))["hits"] == []
+            else:
+                assert found["mode"] == "keyword" and "embedding folder has no model.safetensors" in found["note"]
+
+
+def embedded(vault: Path) -> list[dict[str, Any]]:
+    lines = [line for file in vault.glob("ada/log/**/*.jsonl") for line in file.read_text("utf-8").splitlines()]
+    return [event for line in lines if (event := json.loads(line)).get("kind") == "memory.embed"]
+
+
+async def test_every_batch_says_what_it_cost_and_the_ledger_holds_the_sum(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url, "  price_usd: 100\n")
+    async with memory(vault) as client:
+        await search_embedded(client, "petroleum illumination")
+
+    events = embedded(vault)
+    assert sum(event["texts"] for event in events) == len(api.texts) == len(set(api.texts)) == 3
+    assert all(event["cost_source"] == "embedding" and event["input_tokens"] > 0 for event in events)
+    assert all(event["cost_usd"] == pytest.approx(event["input_tokens"] * 100 / 1e6) for event in events)
+    ledger = read_ledger((vault / "_fleet/budgets/ada.json").read_bytes(), "ada.json")
+    for purse in ("embed", "actor"):
+        assert ledger.purses[purse].total == sum(round(event["cost_usd"] * 1e9) for event in events)
+    assert not ledger.open
+
+
+async def test_a_cap_that_is_reached_stops_embedding_and_leaves_the_words(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url, "  price_usd: 100\n")
+    (vault / "policy.md").write_text("## cost_caps\n- daily_usd: 0.0001\n", encoding="utf-8")
+    async with memory(vault) as client:
+        found = await search(client, "rapeseed oil")
+
+    assert found["mode"] == "keyword" and found["hits"][0]["name"] == "decision_lamp_oil"
+    assert "no vectors are made: policy.md's $0.0001 a day" in found["note"]
+    assert api.texts == [] and embedded(vault) == []
 
 
 async def test_nothing_is_embedded_twice(vault: Path, api: EmbeddingsApi) -> None:

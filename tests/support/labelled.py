@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import messages
+
 from argosy_core.index import IndexedDocument
 
 HERE = Path(__file__).parents[1] / "retrieval"
@@ -54,6 +56,17 @@ def load() -> tuple[list[IndexedDocument], list[Labelled]]:
         documents.append(document)
         questions += [Labelled(line[2:], KINDS[line[0]], document.path) for line in lines if line[0] in KINDS]
     return documents, questions
+
+
+def load_messages() -> tuple[list[IndexedDocument], list[Labelled]]:
+    """Passages of the presidents' messages as notes, and the questions about some of them."""
+    documents = [
+        _note(each.name, "reference", f"{each.president} {each.year}, passage {each.number}", each.text)
+        for each in messages.notes(messages.PASSAGES.read_text(encoding="utf-8"))
+    ]
+    paths = {document.name: document.path for document in documents}
+    asked = messages.asked(messages.QUESTIONS.read_text(encoding="utf-8"))
+    return documents, [Labelled(words, kind, paths[name]) for name, kind, words in asked]
 
 
 def haystack(documents: Sequence[IndexedDocument], seed: int = 1907) -> Iterator[IndexedDocument]:
@@ -113,7 +126,8 @@ def measure(questions: Sequence[Labelled], found: Sequence[Sequence[str]]) -> Ma
     """The quality in all and by kind of question."""
     places = [_place(question.path, paths) for question, paths in zip(questions, found, strict=True)]
     kinds = {"all": range(len(questions))} | {
-        kind: [at for at, question in enumerate(questions) if question.kind == kind] for kind in KINDS.values()
+        kind: [at for at, question in enumerate(questions) if question.kind == kind]
+        for kind in dict.fromkeys(question.kind for question in questions)
     }
     return {kind: _quality([places[at] for at in chosen]) for kind, chosen in kinds.items()}
 

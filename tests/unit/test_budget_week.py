@@ -11,6 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from argosy_core.budget.ledger import Amount
+from argosy_core.budget.ledgers import end_fields
 from argosy_core.clock import SystemClock
 from argosy_core.errors import BudgetExhausted
 from argosy_core.policy.money import nano_usd
@@ -19,8 +21,6 @@ from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.fakes import SeededIds
 from argosy_core.types import Caller, Role
 from argosy_judge.judge import Judge
-from argosy_judge.ledger import Amount
-from argosy_judge.ledgers import end_fields
 from argosy_judge.models import Estimate
 
 pytestmark = pytest.mark.anyio

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from embeddings_api import EmbeddingsApi, embeddings_api, vector_of
+from static_model import make_model_folder
 
-from argosy_core.embedding import Embedder, EmbeddingSettings, load_settings
+from argosy_core.embedding import Embedder, EmbeddingSettings, FolderEmbedder, FolderSettings, load_settings
 from argosy_core.errors import InvalidArgument, Unavailable
 from argosy_core.testing.fakes import FakeClock
 
@@ -64,7 +67,7 @@ def test_a_source_on_this_machine_or_on_one_that_was_agreed_to_is_used() -> None
     assert load_settings({"embeddings": LOCAL}, {}) == EmbeddingSettings(LOCAL["url"], "m")
     agreed = {"url": "https://agreed.example/v1", "model": "m", "key_env": "ARGOSY_EMBEDDINGS_KEY_A", "dimensions": 8}
     found = load_settings({"embeddings": agreed}, ENVIRONMENT)
-    assert found is not None and found.key == "secret" and found.space == "m@8"
+    assert isinstance(found, EmbeddingSettings) and found.key == "secret" and found.space == "m@8"
     assert "secret" not in repr(found)
 
 
@@ -123,3 +126,43 @@ def test_a_source_that_is_not_there_is_named_without_its_address() -> None:
             embedder.query("what")
         embedder.close()
     assert "does not answer" in str(caught.value) and "127.0.0.1" not in str(caught.value)
+
+
+def test_a_folder_is_named_by_its_whole_path_and_alone(tmp_path: Path) -> None:
+    assert load_settings({"embeddings": {"folder": str(tmp_path)}}, {}) == FolderSettings(tmp_path)
+    for wrong in ({"folder": "models"}, {"folder": 1}, {"folder": "/a\0b"}, {"folder": "/a", "model": "m"}):
+        with pytest.raises(InvalidArgument):
+            load_settings({"embeddings": wrong}, {})
+
+
+def test_a_model_in_a_folder_puts_what_means_alike_together(tmp_path: Path) -> None:
+    embedder = FolderEmbedder(FolderSettings(make_model_folder(tmp_path / "static")))
+    cotton, mills, silver, nothing = embedder.embed(["cotton", "mills and bales", "silver coinage", ""])
+
+    def likeness(one: Any, other: Any) -> float:
+        return sum(left * right for left, right in zip(one, other, strict=True))
+
+    assert len(cotton) == 128 and likeness(cotton, cotton) == pytest.approx(1.0, abs=1e-5) and not any(nothing)
+    assert likeness(cotton, mills) > likeness(cotton, silver)
+    assert embedder.space.startswith("static@")
+
+
+@pytest.mark.parametrize("broken", ["missing", "no table", "no tokenizer", "a folder"])
+def test_a_broken_model_folder_is_unavailable_and_says_so(tmp_path: Path, broken: str) -> None:
+    folder = tmp_path / "static"
+    if broken != "missing":
+        make_model_folder(folder)
+        file = folder / ("tokenizer.json" if broken == "no tokenizer" else "model.safetensors")
+        file.unlink() if broken == "a folder" else file.write_bytes(b"none")
+        if broken == "a folder":
+            file.mkdir()
+    embedder = FolderEmbedder(FolderSettings(folder))
+    with pytest.raises(Unavailable, match="embedding folder"):
+        embedder.query("x")
+    assert embedder.space == "static"
+
+
+def test_without_the_extra_a_model_folder_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(Unavailable, match=r"argosy\[local\]"):
+        FolderEmbedder(FolderSettings(tmp_path)).query("x")

@@ -175,3 +175,12 @@ def test_what_is_first_in_both_lists_scores_one() -> None:
     [first, _] = fuse([hit("a", keyword=1, stage=0), hit("b", keyword=2, stage=1)], [hit("a", semantic=1)], limit=2)
 
     assert (first.name, first.score, first.ranking) == ("a", 1.0, Ranking(keyword=1, stage=0, semantic=1))
+
+
+def test_a_first_by_words_that_stands_clear_of_the_second_stays_first() -> None:
+    def fused(first_score: float) -> list[str]:
+        words = [replace(hit("a", keyword=1, stage=0), score=first_score), hit("b", keyword=2, stage=0)]
+        return [each.name for each in fuse(words, [hit("b", semantic=1), hit("c", semantic=2)], limit=3)]
+
+    assert fused(1.25)[0] == "a" and fused(1.15)[0] == "b"
+    assert sorted(fused(1.25)) == ["a", "b", "c"]

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from argosy_core.budget.ledger import Amount, Cap, Counter, Ledger, Open, day_of, read_ledger, write_ledger
 from argosy_core.errors import Conflict, Corrupted, NotFound
-from argosy_judge.ledger import Amount, Cap, Counter, Ledger, Open, day_of, read_ledger, write_ledger
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = Cap("actor", "day", 100, "policy.md", (0.5, 0.8))

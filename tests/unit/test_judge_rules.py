@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from argosy_core.budget.ledger import Ledger
 from argosy_core.fleet import packaged
 from argosy_core.policy.judges_md import merge_floor
 from argosy_core.policy.mcp_md import McpFile
@@ -26,7 +27,6 @@ from argosy_judge.cases import Case, Opinion, Situation
 from argosy_judge.classes import classify, identify
 from argosy_judge.ensemble import Ensemble
 from argosy_judge.judge import Judge
-from argosy_judge.ledger import Ledger
 from argosy_judge.models import Judgment
 from argosy_judge.proposal import read_proposal
 from argosy_judge.specialists import ClassRules

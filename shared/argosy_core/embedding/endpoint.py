@@ -7,7 +7,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from argosy_core.clock import Clock
 from argosy_core.embedding.settings import MAX_DIMENSIONS, EmbeddingSettings
@@ -20,11 +20,21 @@ QUERY_SECONDS = 2.0
 BATCH_SECONDS = 60.0
 REST_SECONDS = 30.0  # after a failure nobody is kept waiting for as long
 QUERIES_KEPT = 256
+BYTES_PER_TOKEN = 2  # more tokens than any tokenizer makes of text in any script
+MAX_TOKENS = 1_000_000_000
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+
+class Embed(Protocol):
+    """Makes a vector for each text."""
+
+    def __call__(self, texts: Sequence[str], *, timeout_seconds: float) -> Sequence[Sequence[float]]: ...
 
 
 class Embedder:
     """Asks one endpoint. Every call blocks; any number of threads may use it. Close it after use."""
+
+    least_similarity = 0.2  # a cosine below that says nothing with the models that endpoints serve
 
     def __init__(self, settings: EmbeddingSettings, clock: Clock) -> None:
         self.settings = settings
@@ -41,13 +51,24 @@ class Embedder:
         if client is not None:
             client.close()
 
-    def query(self, text: str) -> Sequence[float]:
-        """The vector of a question. Raises Unavailable, and at once for half a minute after a failure."""
+    @property
+    def space(self) -> str:
+        """What its vectors may be compared with."""
+        return self.settings.space
+
+    def most(self, texts: Sequence[str]) -> tuple[int, int]:
+        """What *texts* cost at most, in billionths of a dollar, and their tokens."""
+        tokens = sum(-(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN) + 2 for text in texts)
+        return self.settings.nano_for(tokens), tokens
+
+    def query(self, text: str, embed: Embed | None = None) -> Sequence[float]:
+        """The vector of a question, by *embed* (else by `embed`) where it is not known yet. Raises Unavailable, and at
+        once for half a minute after a failure."""
         with self._guard:
             if (known := self._queries.get(text)) is not None:
                 self._queries.move_to_end(text)
                 return known
-        [vector] = self.embed([text], timeout_seconds=QUERY_SECONDS)
+        [vector] = (embed or self.embed)([text], timeout_seconds=QUERY_SECONDS)
         with self._guard:
             self._queries[text] = vector
             while len(self._queries) > QUERIES_KEPT:
@@ -56,15 +77,22 @@ class Embedder:
 
     def embed(self, texts: Sequence[str], timeout_seconds: float = BATCH_SECONDS) -> Sequence[Sequence[float]]:
         """A vector for each of *texts*, all of one length. Raises Unavailable."""
+        return self.counted(texts, timeout_seconds)[0]
+
+    def counted(
+        self, texts: Sequence[str], timeout_seconds: float = BATCH_SECONDS
+    ) -> tuple[Sequence[Sequence[float]], int | None]:
+        """As `embed`, with the tokens that the source counted; None when it does not say."""
         if self._failed is not None and self._clock.monotonic() - self._failed[0] < REST_SECONDS:
             raise Unavailable(self._failed[1])
         try:
-            vectors = _vectors(self._asked(texts, timeout_seconds), len(texts))
+            answer = self._asked(texts, timeout_seconds)
+            vectors = _vectors(answer, len(texts))
         except Unavailable as error:
             self._failed = (self._clock.monotonic(), error.message)
             raise
         self._failed = None
-        return vectors
+        return vectors, _tokens(answer)
 
     def _asked(self, texts: Sequence[str], timeout_seconds: float) -> bytes:
         import httpx2
@@ -103,6 +131,13 @@ def _bounded(answer: httpx2.Response) -> bytes:
             raise Unavailable("the embedding source's answer is too large")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _tokens(data: bytes) -> int | None:
+    """``usage.total_tokens`` of an answer that was understood."""
+    usage: Any = json.loads(data).get("usage")
+    found: Any = cast("dict[str, Any]", usage).get("total_tokens") if isinstance(usage, dict) else None
+    return found if type(found) is int and 0 <= found <= MAX_TOKENS else None
 
 
 def _vectors(data: bytes, count: int) -> Sequence[Sequence[float]]:

@@ -34,6 +34,11 @@ class Evidence:
         """Of all needles, how many stand somewhere to the letter."""
         return len({match.needle for match in self.found if match.is_exact}) / max(1, len(self.needles))
 
+    @property
+    def share(self) -> float:
+        """Of all needles, how many stand somewhere in any form."""
+        return len({match.needle for match in self.found}) / max(1, len(self.needles))
+
     def snippet(self) -> str:
         """The best stretch of the body; of the description where only that says something."""
         if body := self._of_field(BODY):

@@ -1,7 +1,12 @@
 """Two ranked lists made one by reciprocal rank fusion (Cormack, Clarke, Büttcher 2009): places count, scores do not.
 
-Two things differ from the paper, both measured on the labelled set of `tests/retrieval`: the constant is 10 and not 60,
-because the lists are short, and a document that holds every word counts twice as much as one that holds some.
+Two things about places differ from the paper, both measured on the labelled set of `tests/retrieval`: the constant is
+10 and not 60, because the lists are short, and a document that holds every word counts twice as much as one that holds
+some.
+
+Places say nothing of how sure a list is of its first. So a first by words whose score is `CLEAR` times the second's
+stays first. That was chosen on one half of the presidents' messages and checked on the other: recall@5 0.84 as before,
+MRR 0.74 for 0.72 (words alone: 0.82, 0.73).
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from argosy_core.index.documents import Hit, Ranking
 
 RANK_CONSTANT = 10
 EVERY_WORD_WEIGHT = 2.0
+CLEAR = 1.2
 _BEST = (EVERY_WORD_WEIGHT + 1.0) / (RANK_CONSTANT + 1)
 
 
@@ -24,7 +30,16 @@ def fuse(keyword: Sequence[Hit], semantic: Sequence[Hit], limit: int) -> tuple[H
     merged = {hit.path: hit for hit in semantic} | {hit.path: hit for hit in keyword}
     near = {hit.path: hit for hit in semantic}
     fused = [_fused(hit, near.get(path)) for path, hit in merged.items()]
-    return tuple(sorted(fused, key=lambda hit: (-hit.score, hit.path))[:limit])
+    best = sorted(fused, key=lambda hit: (-hit.score, hit.path))
+    if _is_clear(keyword):
+        [first] = [hit for hit in best if hit.path == keyword[0].path]
+        best = [replace(first, score=best[0].score), *(hit for hit in best if hit is not first)]
+    return tuple(best[:limit])
+
+
+def _is_clear(keyword: Sequence[Hit]) -> bool:
+    """Whether the first by words stands clear of the second."""
+    return len(keyword) > 1 and keyword[0].score >= CLEAR * keyword[1].score
 
 
 def _fused(hit: Hit, near: Hit | None) -> Hit:

@@ -6,7 +6,8 @@ outside their bodies are asked for as well: most of the best are among those. A 
 loose one's.
 
 Ranking: BM25 as in FTS5 (Robertson; k1 1.2, b 0.75) with field weights 6 title, 3 description, 3 tags, 1 body; times
-``1 + 0.25 / (1 + age in days / 60)``; times 0.75 to 1 for the share of words that stand there to the letter.
+``1 + 0.25 / (1 + age in days / 60)``; times 0.75 to 1 for the share of words that stand there to the letter; in a loose
+stage, times 0.5 to 1 for the share of words that stand there in any form.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SPARE_CANDIDATES = 5
 DEEPER = 16
 RECENCY = {"boost": 0.25, "half_days": 60.0}
 INEXACT_FACTOR = 0.75
+PARTIAL_FACTOR = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ def _read(each: _Candidate, body: str, needles: Sequence[Sought]) -> _Read:
     tags = tags_of(row["tags"])
     seen = evidence((row["title"], row["description"], " ".join([*tags, row["name"]]), body), needles)
     exactness = INEXACT_FACTOR + (1 - INEXACT_FACTOR) * seen.exact_share
-    return _Read(each, seen, tags, exactness, _rank_score(row) * exactness)
+    partial = PARTIAL_FACTOR + (1 - PARTIAL_FACTOR) * seen.share if each.stage else 1.0
+    return _Read(each, seen, tags, exactness, _rank_score(row) * exactness * partial)
 
 
 def _hit(read: _Read, place: int, say_why: bool) -> Hit:

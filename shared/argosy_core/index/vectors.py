@@ -30,7 +30,7 @@ RESCORED = 300
 DEEPER = 8
 SPARE = 100
 CLAIM_SECONDS = 120.0
-LEAST_SIMILARITY = 0.2  # a cosine below that says nothing with any model in use
+LEAST_SIMILARITY = 0.2  # a cosine below that says nothing with the models that endpoints serve
 
 
 class Meaning(NamedTuple):
@@ -143,12 +143,15 @@ class Vectors:
 
     # Searching
 
-    def search(self, request: Request, model: str, vector: Sequence[float]) -> tuple[Hit, ...]:
-        """The documents nearest to *vector* in meaning that pass the filters of *request*, nearest first."""
-        return self._database.read(lambda connection: self._nearest(connection, request, model, unit(vector)))
+    def search(
+        self, request: Request, model: str, vector: Sequence[float], least: float = LEAST_SIMILARITY
+    ) -> tuple[Hit, ...]:
+        """The documents nearest to *vector* in meaning that pass the filters of *request*, nearest first; none whose
+        cosine is below *least*."""
+        return self._database.read(lambda connection: self._nearest(connection, request, model, unit(vector), least))
 
     def _nearest(
-        self, connection: sqlite3.Connection, request: Request, model: str, vector: Sequence[float]
+        self, connection: sqlite3.Connection, request: Request, model: str, vector: Sequence[float], least: float
     ) -> tuple[Hit, ...]:
         wanted = int.from_bytes(signature(vector), "big")
         found: list[_Scored] = []
@@ -156,7 +159,7 @@ class Vectors:
             known = self._loaded(connection, where, model)
             found += self._rescored(connection, request, where, known, wanted, model, vector)
         found.sort(key=lambda each: -each.similarity)
-        best = [each for each in found[: request.limit] if each.similarity >= LEAST_SIMILARITY]
+        best = [each for each in found[: request.limit] if each.similarity >= least]
         rows = {row["id"]: row for row in _rows(connection, [each.number for each in best])}
         return tuple(
             _hit(rows[each.number], each.where.scope, each.similarity, place)

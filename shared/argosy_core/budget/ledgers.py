@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from anyio import to_thread
 
-from argosy_core.clock import parse_time
+from argosy_core.budget.ledger import Amount, Closed, Ended, Ledger, Open, day_of, read_ledger, write_ledger
+from argosy_core.clock import Clock, parse_time
 from argosy_core.errors import AlreadyExists, Conflict, NotFound, Unavailable
-from argosy_core.serving.config import ServerConfig
-from argosy_core.storage.base import ABSENT, Content
-from argosy_judge.ledger import Amount, Closed, Ended, Ledger, Open, day_of, read_ledger, write_ledger
+from argosy_core.ids import Ids
+from argosy_core.storage.base import ABSENT, Content, Store
 
 FOLDER = "_fleet/budgets"
 WRITER = "judge"
@@ -34,11 +34,11 @@ def ledger_path(agent: str) -> str:
 class Ledgers:
     """Reads and changes ledgers. What blocks is said; the rest may be awaited."""
 
-    def __init__(self, config: ServerConfig) -> None:
-        self._files = config.store.files
-        self._chain = config.store.chain
-        self._clock = config.clock
-        self._ids = config.ids
+    def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
+        self._files = store.files
+        self._chain = store.chain
+        self._clock = clock
+        self._ids = ids
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
         self._kept: dict[str, tuple[str, Ledger]] = {}

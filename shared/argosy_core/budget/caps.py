@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from argosy_core.budget.ledger import Cap, Period
 from argosy_core.errors import Corrupted
 from argosy_core.policy.grants import Grant
 from argosy_core.policy.judges_model import Budget
@@ -12,7 +13,6 @@ from argosy_core.policy.mandates_model import PERIODS, Mandate
 from argosy_core.policy.model_md import Action, CostGuardrails, ModelFile
 from argosy_core.policy.money import nano_usd
 from argosy_core.policy.policy_md import Caps
-from argosy_judge.ledger import Cap, Period
 
 Payer = Literal["actor", "judge", "embed"]
 WARN_AT = (0.5, 0.8)
