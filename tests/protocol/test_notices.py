@@ -19,6 +19,7 @@ from argosy_core.errors import InvalidArgument
 from argosy_core.ids import SystemIds
 from argosy_core.serving.config import open_store
 from argosy_core.storage.base import Store
+from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
 from argosy_desk.server import create
 from argosy_host.cli.approve import approve
@@ -99,11 +100,13 @@ async def test_each_question_is_told_once_whatever_the_number_of_processes(house
 
 async def test_it_is_told_once_more_when_its_time_runs_out(house: House) -> None:
     house.approve()
+    clock = house.bench.clock
+    assert isinstance(clock, FakeClock)
     await house.ask(default="deny", urgency="high")
     assert await house.tell() == 1
-    house.bench.clock.advance(2_000.0)
+    clock.advance(2_000.0)
     assert await house.tell() == 0
-    house.bench.clock.advance(1_000.0)
+    clock.advance(1_000.0)
     assert await house.tell() == 1
     assert await house.tell() == 0
     assert [told["stage"] for told in house.heard()] == ["asked", "due"]
