@@ -37,12 +37,14 @@ from argosy_host.compose import Fleet, compose, load_server
 from argosy_host.door import Door, Handler, Prepare
 from argosy_host.gateway import build_gateway
 from argosy_host.metrics import Metrics, serve_health
+from argosy_host.notices import tell_what_waits
 from argosy_host.queued import QueuedRuns
 from argosy_host.remote_run import options_of, serve_run
 from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.running.history import close_all_killed
 from argosy_host.runtime import Facts, Place, forget_facts, read_facts, write_facts
 from argosy_host.session import Shared
+from argosy_host.trust import Approvals, state_folder
 from argosy_host.webhooks import Webhooks
 from argosy_host.worker import Worker
 
@@ -142,6 +144,7 @@ class Up:
             self._metrics.door = door
             await tasks.start(door.serve)
             self._start_workers(tasks, fleet, shared)
+            tasks.start_soon(self._tell, config)
             tasks.start_soon(self._obey_signals)
             await to_thread.run_sync(write_facts, self._place, facts)
             self._metrics.ready = True
@@ -156,6 +159,10 @@ class Up:
         scheduler = load_server("scheduler", replace(config, role=Role.OPERATOR, host_key=None))
         secrets = open_secrets(VaultReader(config.store.files), clock=self._clock, ids=self._ids)
         return Webhooks(scheduler, secrets, self._clock)
+
+    async def _tell(self, config: ServerConfig) -> None:
+        approvals = Approvals(state_folder())
+        await tell_what_waits(config.store, approvals, self._clock, self._ids, self._stop)
 
     def _start_workers(self, tasks: anyio.abc.TaskGroup, fleet: Fleet, shared: Shared) -> None:
         for server in shared.servers.values():

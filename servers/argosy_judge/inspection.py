@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from argosy_core.errors import ArgosyError
 from argosy_core.fleet.servers import SEPARATOR
@@ -22,7 +23,7 @@ _FAMILY = re.compile(r"[a-z]+")
 _FAMILIES = {"o": "gpt", "chatgpt": "gpt", "codex": "gpt"}
 
 
-def inspect(standing: Standing, reader: VaultReader, now: datetime) -> Iterator[DoctorFinding]:
+def inspect(standing: Standing, reader: VaultReader, root: Path, now: datetime) -> Iterator[DoctorFinding]:
     """Faults that block, then what is written down and has no effect, then what could be arranged better."""
     for fault in (*standing.gate, *standing.foreign, *standing.mandate_faults):
         loosened = "looser than the fleet's floor" in fault.message
@@ -39,7 +40,7 @@ def inspect(standing: Standing, reader: VaultReader, now: datetime) -> Iterator[
     yield from _shadows(standing)
     yield from _judges(standing)
     yield from _family(standing, reader)
-    yield from _captures(standing, reader)
+    yield from _captures(standing, root)
     yield from _unclassified(standing)
     yield from _mandates(standing, now)
 
@@ -89,11 +90,12 @@ def family(model: str) -> str:
     return _FAMILIES.get(name, name)
 
 
-def _captures(standing: Standing, reader: VaultReader) -> Iterator[DoctorFinding]:
+def _captures(standing: Standing, root: Path) -> Iterator[DoctorFinding]:
     """Whether a vault that is carried elsewhere by a program is judged when an agent writes down what others said."""
     if standing.policy.settings.judge_captures:
         return
-    synced = next((mark for mark in SYNC_MARKS if mark in reader.list_dir("")), None)
+    # Not asked of the reader: to it, names that begin with a dot are not in the vault.
+    synced = next((mark for mark in SYNC_MARKS if (root / mark).exists()), None)
     if synced is not None:
         yield DoctorFinding(
             status="warn", check="vault_synced_judge_captures_off",

@@ -62,6 +62,7 @@ class Judge:
         self.ledgers = Ledgers(config.store, config.clock, config.ids)
         self.budgets = Budgets(config, self._policies, self.grants, self.ledgers)
         self._calls = ModelCalls(config, self.ledgers)
+        self._root = config.store.root
         scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))
         mandate = MandateRules(self.grants)
         rules: tuple[Specialist, ...] = (
@@ -291,7 +292,9 @@ class Judge:
 
         def look() -> list[DoctorFinding]:
             found = [
-                f for name in agents for f in inspect(self._policies.current(name), self._reader, self._clock.now())
+                finding
+                for name in agents
+                for finding in inspect(self._policies.current(name), self._reader, self._root, self._clock.now())
             ]
             problems = self.grants.listed(None)[1]
             found += [

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -272,3 +273,19 @@ def test_without_a_vault_nothing_comes_up(tmp_path: Path, vault: Path) -> None:
     done = host("up", "--vault", str(tmp_path / "none"))
 
     assert done.returncode == 1 and "mcp-host init" in done.stderr
+
+
+def test_what_waits_is_told_by_the_command_that_was_approved(vault: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    program = f"import sys; open({str(told)!r}, 'a').write(sys.stdin.read())"
+    (vault / "fleet.md").write_text(f"---\nnotify: {json.dumps({'command': [sys.executable, '-c', program]})}\n---\n")
+    folder = vault / "ada/vault/escalations/decision"
+    folder.mkdir(parents=True)
+    (folder / "q1.md").write_text("---\ntype: decision\nstate: pending\ntitle: Which?\n---\n")
+    assert host("approve", "notify", "--yes", "--vault", str(vault)).returncode == 0
+    assert host("up", "--vault", str(vault)).returncode == 0
+    try:
+        until(lambda: told.exists() and told.read_text().endswith("}"))
+    finally:
+        host("down", "--vault", str(vault))
+    assert json.loads(told.read_text())["question"] == "q1"
