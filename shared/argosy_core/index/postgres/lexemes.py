@@ -26,7 +26,7 @@ LEXEME_BYTES = 500  # of a longer word the beginning and a digest stand for it; 
 # What one tsvector holds (PostgreSQL's manual, "Limitations" of text search).
 LAST_PLACE = 16_383
 PLACES_OF_A_WORD = 255
-MOST_BYTES = 900_000
+MOST_BYTES = 1_000_000
 _FIELD_GAP = 2  # so that no phrase crosses from one field into the next
 _WORD = re.compile(r"[^\W_]+")
 _MATCH = re.compile(r'"(.*)"(\*?)', re.DOTALL)
@@ -49,7 +49,7 @@ def vector(fields: Sequence[tuple[str, str]]) -> tuple[str, bool]:
         place += _FIELD_GAP
     written, used = list[str](), 0
     for lexeme, known in places.items():
-        used += len(lexeme.encode()) + 2 * len(known) + 6
+        used += len(lexeme.encode()) + 2 * len(known) + 4
         if used > MOST_BYTES:
             return " ".join(written), True
         written.append(f"'{lexeme}':{','.join(known)}")
