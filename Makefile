@@ -52,7 +52,7 @@ bench: $(VENV)/.done-test
 	PEERS=$(PEERS) $(RUN) tests/bench/run.py $(ARGS)
 
 soak: $(VENV)/.done-test
-	$(RUN) -m pytest -m soak $(ARGS)
+	$(RUN) -m pytest -m soak --numprocesses 2 --dist worksteal $(ARGS)
 
 # Not verbs of every day: .ci/run, a release and whoever raises a dependency call these.
 

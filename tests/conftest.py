@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
+from typing import Any
 
 import pytest
+from counted import counted_lines
 from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, running_postgres
 from redis_server import RedisServer, running_redis
@@ -14,6 +17,10 @@ from redis_server import RedisServer, running_redis
 settings.register_profile("brief", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "brief"))
+
+# A shell starts what it puts in the background with SIGINT ignored, and children would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -39,3 +46,13 @@ def postgres() -> Generator[PostgresServer]:
 def redis() -> Generator[RedisServer]:
     with running_redis() as server:
         yield server
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what the long tests counted, whichever process ran them."""
+    ended = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    lines = counted_lines(report for report in ended if report.when == "call")
+    if lines:
+        terminalreporter.section("counted")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -18,7 +18,7 @@ from argosy_core.types import ActionClass, Role
 MAX_NAME_CHARS = 31
 MAX_DESCRIPTION_CHARS = 1000
 # Zero-width, bidirectional, tag and control characters: a description must say what a person sees of it.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ToolInfo:
             remote_name=tool.name,
             server=server.name,
             own=own,
-            description=_HIDDEN.sub("", tool.description or "")[:MAX_DESCRIPTION_CHARS],
+            description=HIDDEN.sub("", tool.description or "")[:MAX_DESCRIPTION_CHARS],
             input_schema=tool.input_schema,
             action_class=ActionClass(meta[CLASS_META]) if own else _foreign_class(tool),
             role=Role(meta.get(ROLE_META, "agent")) if own else Role.AGENT,
@@ -82,6 +82,11 @@ class Catalog:
             if name in self._tools:
                 raise Conflict(f"{tool.server} and {self._tools[name].server} both offer {name}", hint="turn one off")
         self._tools |= found
+
+    def renew(self, tool: ToolInfo) -> None:
+        """Let *tool* take the place of what its server called so before; some tools come and go."""
+        if self._tools.get(tool.name) is not tool:
+            self._tools[tool.name] = tool
 
     def drop(self, server: str) -> None:
         """Forget the tools of *server*."""

@@ -19,8 +19,23 @@ from typing import Any, cast
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.context import ClientRequestContext
+from mcp.client.session import SamplingFnT
 from mcp.client.stdio import stdio_client
-from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult, Tool
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.types import (
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    ClientCapabilities,
+    ErrorData,
+    InputRequiredResult,
+    InputResponses,
+    SamplingCapability,
+    Tool,
+)
+from pydantic import TypeAdapter
 
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.fleet import FleetServer
@@ -33,9 +48,14 @@ from argosy_host.results import CallOutcome, outcome_of
 
 START_SECONDS = 20.0  # how long a server outside this process may take to answer first
 CALL_SECONDS = 60.0
+JUDGE = "judge"
 STDERR_TAIL_LINES = 5
+DIRECT = frozenset({"log", "judge"})  # of this process: called several times around every call
 WITHHELD = ("ARGOSY_SECRET_", "ARGOSY_PASSPHRASE", "ARGOSY_HOST_KEY")  # no child of a vault's naming gets these
 HOST_KEY_VARIABLE = "ARGOSY_HOST_KEY"
+
+
+_ANY_RESULT: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
 
 
 @dataclass(slots=True)
@@ -46,18 +66,34 @@ class Fleet:
     catalog: Catalog = field(default_factory=Catalog)
     problems: dict[str, str] = field(default_factory=dict[str, str])
     local: set[str] = field(default_factory=set[str])
+    direct: dict[str, ArgosyServer] = field(default_factory=dict[str, ArgosyServer])
+    sampled: set[str] = field(default_factory=set[str])  # those that may ask for a completion
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
     ) -> CallOutcome:
         """Call *tool*. A failure of the tool is an outcome; Unavailable is raised when its server does not answer."""
+        return outcome_of(await self.send(tool, arguments, token, timeout_seconds=timeout_seconds))
+
+    async def send(
+        self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
+    ) -> CallToolResult:
+        """As `call`, with the whole result. Raises NotFound, Unavailable."""
         info = self.catalog.get(tool)
         if info is None:
             raise NotFound(f"there is no tool {tool!r}", hint="mcp-host tools lists them")
         # A run token is for our own servers only: a foreign one could act with it.
         meta: Any = {RUN_META: token} if token and info.own else None
         try:
-            return outcome_of(await self._send(info, dict(arguments), meta, timeout_seconds))
+            direct = self.direct.get(info.server)
+            if direct is not None:
+                with anyio.fail_after(timeout_seconds):
+                    result = await call_directly(direct, info.remote_name, arguments, meta)
+                if isinstance(result, CallToolResult):
+                    return result
+            return await self._send(info, dict(arguments), meta, timeout_seconds)
+        except TimeoutError:
+            raise Unavailable(f"{info.server} did not answer {tool} in time", hint="try again") from None
         except MCPError as exc:
             raise Unavailable(f"{info.server} did not answer {tool}: {exc.message}", hint="try again") from exc
         except RuntimeError:
@@ -73,9 +109,48 @@ class Fleet:
         # The result of a server in this process is a typed model already; checking it against its own schema again
         # would cost a quarter of the call.
         params = CallToolRequestParams(name=info.remote_name, arguments=arguments, _meta=meta)
-        return await client.session.send_request(
-            CallToolRequest(params=params), CallToolResult, request_read_timeout_seconds=timeout_seconds
+        awaited: Any = _ANY_RESULT if info.server in self.sampled else CallToolResult
+        found: CallToolResult | InputRequiredResult = await client.session.send_request(
+            CallToolRequest(params=params), awaited, request_read_timeout_seconds=timeout_seconds
         )
+        if isinstance(found, CallToolResult):
+            return found
+        context = ClientRequestContext(session=client.session, request_id=info.name)
+        asked = found.input_requests or {}
+        answers = {key: await client.session.dispatch_input_request(context, want) for key, want in asked.items()}
+        refused = next((answer for answer in answers.values() if isinstance(answer, ErrorData)), None)
+        if refused is not None:
+            raise MCPError(code=refused.code, message=refused.message)
+        return await client.call_tool(
+            info.remote_name, arguments, timeout_seconds, meta=meta, request_state=found.request_state,
+            input_responses=cast("InputResponses", answers),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _NoSession:
+    """Stands where a session would: whoever wants something of the client says so, and is called by the protocol."""
+
+    client_capabilities: ClientCapabilities = field(
+        default_factory=lambda: ClientCapabilities(sampling=SamplingCapability())
+    )
+    can_send_request: bool = False
+
+
+_NO_SESSION = _NoSession()
+
+
+async def call_directly(
+    server: ArgosyServer, tool: str, arguments: Mapping[str, Any], meta: Any
+) -> CallToolResult | InputRequiredResult:
+    """Call a tool of a server in this process without the protocol around it; who calls, and whether that role may, is
+    looked at by the server as in any call. What needs a client first is an InputRequiredResult, and nothing is done."""
+    request: ServerRequestContext[Any, Any] = ServerRequestContext(
+        session=cast("Any", _NO_SESSION), lifespan_context=None, protocol_version="2026-07-28", method="tools/call",
+        meta=meta,
+    )  # fmt: skip
+    context: Context[Any, Any] = Context(request_context=request, mcp_server=server, subscriptions=server.bus)
+    return await server.call_tool(tool, dict(arguments), context)
 
 
 def load_server(name: str, config: ServerConfig) -> ArgosyServer:
@@ -108,22 +183,28 @@ async def compose(
     config: ServerConfig,
     token: str | None = None,
     loaded: Mapping[str, ArgosyServer] | None = None,
+    sampler: SamplingFnT | None = None,
 ) -> AsyncGenerator[Fleet]:
     """Connect to *servers*, side by side, and list their tools; *token* is the run they are listed for.
 
-    Servers of this process that are in *loaded* are used as they are; the others are created from *config*.
+    Servers of this process that are in *loaded* are used as they are; the others are created from *config*. *sampler*
+    makes completions for the judge, and for no other: whoever may ask for one spends the owner's money.
     """
     try:
-        async with _composed(servers, config, token, loaded or {}) as fleet:
+        async with _composed(servers, config, token, loaded or {}, sampler) as fleet:
             yield fleet
     except BaseExceptionGroup as group:
         # Task groups wrap what the caller's own block raised; callers want it as it was.
-        raise _first(group) from None
+        raise first_of(group) from None
 
 
 @asynccontextmanager
 async def _composed(
-    servers: Sequence[FleetServer], config: ServerConfig, token: str | None, loaded: Mapping[str, ArgosyServer]
+    servers: Sequence[FleetServer],
+    config: ServerConfig,
+    token: str | None,
+    loaded: Mapping[str, ArgosyServer],
+    sampler: SamplingFnT | None,
 ) -> AsyncGenerator[Fleet]:
     fleet = Fleet()
     stop = anyio.Event()
@@ -132,7 +213,8 @@ async def _composed(
         for server in servers:
             ready = anyio.Event()
             pending.append(ready)
-            wanted = _Wanted(server, config, token, loaded.get(server.name))
+            asking = sampler if server.own and server.name == JUDGE else None
+            wanted = _Wanted(server, config, token, loaded.get(server.name), asking)
             tasks.start_soon(_hold, fleet, wanted, ready, stop)
         for ready in pending:
             await ready.wait()
@@ -152,6 +234,7 @@ class _Wanted:
     config: ServerConfig
     token: str | None
     loaded: ArgosyServer | None
+    sampler: SamplingFnT | None
 
 
 async def _hold(fleet: Fleet, wanted: _Wanted, ready: anyio.Event, stop: anyio.Event) -> None:
@@ -183,11 +266,13 @@ async def _connect(wanted: _Wanted, errors: Any) -> AsyncGenerator[tuple[Client,
     server, config = wanted.server, wanted.config
     if server.transport == "in_process":
         local = wanted.loaded or load_server(server.entry_point or server.name, config)
-        async with Client(local, mode="2026-07-28", cache=None) as client:
+        async with Client(local, mode="2026-07-28", cache=None, sampling_callback=wanted.sampler) as client:
             yield client, local
         return
     target: Any = server.url if server.transport == "url" else stdio_client(_parameters(server, config), errlog=errors)
-    async with Client(target, cache=None, read_timeout_seconds=CALL_SECONDS) as client:
+    async with Client(
+        target, cache=None, read_timeout_seconds=CALL_SECONDS, sampling_callback=wanted.sampler
+    ) as client:
         yield client, None
 
 
@@ -227,6 +312,10 @@ async def _enlist(fleet: Fleet, wanted: _Wanted, client: Client, local: ArgosySe
     fleet.clients[server.name] = client
     if server.own and local is not None:
         fleet.local.add(server.name)
+        if server.name in DIRECT:
+            fleet.direct[server.name] = local
+    if wanted.sampler is not None:
+        fleet.sampled.add(server.name)
 
 
 async def _listed(client: Client, meta: Any) -> list[Tool]:
@@ -241,7 +330,7 @@ async def _listed(client: Client, meta: Any) -> list[Tool]:
 
 
 def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
-    exc = _first(exc)
+    exc = first_of(exc)
     errors.seek(0)
     tail = " | ".join(line.strip() for line in errors.readlines()[-STDERR_TAIL_LINES:] if line.strip())
     if isinstance(exc, TimeoutError):
@@ -253,7 +342,8 @@ def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
     return f"{what} [{tail}]" if tail else what
 
 
-def _first(exc: BaseException) -> BaseException:
+def first_of(exc: BaseException) -> BaseException:
+    """What a task group wrapped, as it was raised."""
     if isinstance(exc, BaseExceptionGroup):
-        return _first(cast("BaseExceptionGroup[BaseException]", exc).exceptions[0])
+        return first_of(cast("BaseExceptionGroup[BaseException]", exc).exceptions[0])
     return exc

@@ -29,8 +29,8 @@ from argosy_host.providers.base import (
     ToolReturn,
     ToolSpec,
 )
-from argosy_host.providers.prices import cost_usd
 from argosy_host.runs import Limits, Run, RunResult, RunStatus
+from argosy_host.spending import Fallback, Spending
 
 CLOSE_SECONDS = 5.0
 PAUSE_LOOK_SECONDS = 0.5  # how often a paused run looks whether it may go on
@@ -83,9 +83,11 @@ class Loop:
         limits: Limits,
         progress: Progress,
         earlier: Sequence[Message] = (),
+        open_other: Callable[[str], tuple[str, Callable[[], Model]]] | None = None,
     ) -> None:
         self._run = run
         self._open_model = open_model
+        self._open_other = open_other
         self._model: Model | None = None
         self._system = system
         self._tools = [_spec(tool) for tool in tools]
@@ -96,6 +98,7 @@ class Loop:
         self._progress = progress
         self._earlier = earlier
         self._gate = Gate(run, clock, progress)
+        self._spending = Spending(run, clock, progress)
         self._sources: dict[str, str] = {}
         self._recorded = False
         self._started = clock.monotonic()
@@ -116,8 +119,8 @@ class Loop:
                 decided = await act_on_answers(self._run, self._gate, self._progress)
                 if decided is not None:
                     self._system = [*self._system, decided]
-                model = self._model = await to_thread.run_sync(self._open_model)
-                await self._turns(model, answer)
+                self._model = await to_thread.run_sync(self._open_model)
+                await self._turns(answer)
         except _Ended as ended:
             answer.status, answer.text = "interrupted", answer.text or f"ended by {ended.by}"
         except ArgosyError as error:
@@ -143,10 +146,10 @@ class Loop:
             with CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):
                 await self._model.close()
 
-    async def _turns(self, model: Model, answer: _Answer) -> None:
+    async def _turns(self, answer: _Answer) -> None:
         messages = [*self._earlier, Message("user", text=self._run.task)]
         while True:
-            reply = await self._ask(model, messages)
+            reply = await self._ask(messages)
             # A second net: whatever a model was shown was redacted before.
             answer.text = self._run.secrets.redactor.redact_text(reply.text or answer.text)
             answer.citations = reply.citations or self._cited(answer.text)
@@ -195,8 +198,30 @@ class Loop:
         if reply.stop == "max_tokens":
             self._progress.problem("the answer was cut at the model's output limit")
 
-    async def _ask(self, model: Model, messages: Sequence[Message]) -> ModelReply:
+    async def _ask(self, messages: Sequence[Message]) -> ModelReply:
+        """The next turn; by the agent's fallback model, from now on, where a cap leaves no other."""
         self._check_limits()
+        try:
+            return await self._turn(messages)
+        except Fallback as fallback:
+            self._progress.problem(f"budget: going on with {fallback.model}")
+            await self._change_model(fallback.model)
+        try:
+            return await self._turn(messages)
+        except Fallback as again:
+            raise BudgetExhausted(f"a cap leaves only {again.model}, which is in use already") from None
+
+    async def _change_model(self, name: str) -> None:
+        if self._open_other is not None:
+            name, self._open_model = self._open_other(name)
+            await self._close_model()
+            self._model = await to_thread.run_sync(self._open_model)
+        await self._run.log("model.fallback", {"primitive": "other", "model": name, "instead_of": self._run.model})
+        self._run.model = name
+
+    async def _turn(self, messages: Sequence[Message]) -> ModelReply:
+        model = self._model
+        assert model is not None
         self._run.iterations += 1
         self._progress.thinking(self._run.iterations)
         request = ModelRequest(
@@ -207,10 +232,7 @@ class Loop:
             max_output_tokens=self._limits.output_tokens,
             today=self._clock.now().date().isoformat(),
         )
-        began = self._clock.monotonic()
-        reply = await model.complete(request, self._progress.text)
-        await self._settle(reply, (self._clock.monotonic() - began) * 1000)
-        return reply
+        return await self._spending.complete(model, request, self._progress.text)
 
     def _check_limits(self) -> None:
         if self._run.iterations >= self._limits.iterations:
@@ -222,30 +244,6 @@ class Loop:
             raise BudgetExhausted(
                 f"the run used {used} of its {self._limits.tokens} tokens", hint="ask for less, or raise the limit"
             )
-
-    async def _settle(self, reply: ModelReply, milliseconds: float) -> None:
-        cost, estimated = cost_usd(reply.model or self._run.model, reply.usage)
-        self._run.usage += reply.usage
-        self._run.cost_usd += cost
-        self._run.cost_estimated |= estimated
-        self._progress.spent(self._run.usage.input_tokens, self._run.usage.output_tokens, self._run.cost_usd)
-        await self._run.log(
-            "model.call",
-            {
-                "primitive": "other",
-                "iteration": self._run.iterations,
-                "model": reply.model or self._run.model,
-                "input_tokens": reply.usage.input_tokens,
-                "output_tokens": reply.usage.output_tokens,
-                "cache_hit_tokens": reply.usage.cache_read,
-                "cache_miss_tokens": reply.usage.cache_write,
-                "cost_usd": round(cost, 6),
-                "cost_estimated_via_fallback": estimated or None,
-                "latency_ms": round(milliseconds, 1),
-                "stop": reply.stop,
-                "request_id": reply.request_id,
-            },
-        )
 
     async def _finish(self, answer: _Answer) -> None:
         elapsed = self._clock.monotonic() - self._started

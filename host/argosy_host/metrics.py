@@ -11,10 +11,12 @@ import anyio
 
 from argosy_core.clock import Clock
 from argosy_core.serving.http import bind, local_hosts, parse_address
+from argosy_host.webhooks import ROUTE
 from argosy_host.worker import Work
 
 if TYPE_CHECKING:
     from argosy_host.door import Door
+    from argosy_host.webhooks import Webhooks
 
 END_SECONDS = 15.0  # how long stopping parts may take
 
@@ -78,7 +80,11 @@ class Metrics:
 
 
 async def serve_health(
-    address: str, metrics: Metrics, *, task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED
+    address: str,
+    metrics: Metrics,
+    hooks: Webhooks | None = None,
+    *,
+    task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer on loopback until cancelled; reports its URL once the port is open. Raises Unavailable (port taken)."""
     import uvicorn
@@ -99,6 +105,7 @@ async def serve_health(
         return PlainTextResponse(metrics.as_text())
 
     routes = [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", numbers)]
+    routes += [Route(ROUTE, hooks.answer, methods=["POST"])] if hooks is not None else []
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=local_hosts())
     with bind(parse_address(address)) as bound:
         server = _Quiet(

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from anyio import to_thread
+
 from argosy_core.clock import Clock
 from argosy_core.errors import InvalidArgument
 from argosy_core.ids import Ids
+from argosy_core.policy.grants import ROOT, Grant
+from argosy_core.views.vault_reader import VaultReader
 from argosy_host.progress import Progress
+from argosy_host.purse import Purse, breaker_of, grant_of, inherited
 from argosy_host.runs import WRITER, Origin, RunResult, close_killed
 from argosy_host.session import RunOptions, Shared, run_task
 
@@ -25,11 +30,19 @@ class QueuedRuns:
         self._clock = clock
         self._ids = ids
 
-    async def run(self, payload: Mapping[str, Any], item: str) -> RunResult:
-        """Run what *payload* asks for. Raises InvalidArgument when it is no task, and what `run_task` raises."""
+    async def run(self, claimed: Mapping[str, Any]) -> RunResult:
+        """Run what an item asks for, with no more than whoever put it there may do.
+
+        Raises InvalidArgument when it is no task, PermissionDenied (what its grant was is over), BudgetExhausted (the
+        agent rests), and what `run_task` raises.
+        """
+        payload, item = claimed["payload"], str(claimed["id"])
         agent, task = payload.get("agent"), payload.get("task") or payload.get("input")
         if not isinstance(agent, str) or not isinstance(task, str):
             raise InvalidArgument("a run needs an agent and a task", hint='{"agent": NAME, "task": TEXT}')
+        grant = await to_thread.run_sync(self._grant, claimed)
+        breaker = breaker_of(self._shared.store, self._clock)
+        breaker.check(agent, grant.limits)
         await self._close_earlier(agent, item)
         options = RunOptions(
             vault=self._options.vault,
@@ -38,9 +51,20 @@ class QueuedRuns:
             model=self._options.model,
             store=self._options.store,
             origin=Origin(str(payload.get("trigger") or "queue"), item),
+            purse=Purse(inherited(grant)),
             journal=True,
         )
-        return await run_task(options, Progress(), clock=self._clock, ids=self._ids, shared=self._shared)
+        result = await run_task(options, Progress(), clock=self._clock, ids=self._ids, shared=self._shared)
+        breaker.note(agent, result.status == "error")
+        return result
+
+    def _grant(self, claimed: Mapping[str, Any]) -> Grant:
+        """What whoever made the item may do; a person's and a program's own is that of every run."""
+        reference, creator = claimed.get("grant"), claimed.get("creator")
+        if reference is None:
+            return ROOT
+        reader = VaultReader(self._shared.store.files)
+        return grant_of(str(reference), str(creator), reader, self._clock)
 
     async def _close_earlier(self, agent: str, item: str) -> None:
         """A run of this item that has a start and no end was killed: say so in the log, once."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from argosy_core.errors import ArgosyError
-from argosy_core.policy.judges_md import merge_floor, parse_judges
+from argosy_core.policy.judges_md import load_judges
 from argosy_core.types import ActionClass, ClassPolicy
 from argosy_core.views.agents import AgentView
 from argosy_core.views.reader import Reader
@@ -17,28 +17,27 @@ from argosy_core.views.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class JudgedReads:
-    """*all* reading is judged, or the calls of *tools*."""
+    """*all* reading is judged, or the calls of *tools*; with *for_the_record*, the rest too, and never stopped."""
 
     all: bool = False
     tools: frozenset[str] = frozenset()
+    for_the_record: bool = False
 
     def covers(self, tool: str) -> bool:
         """Whether a call of *tool*, which only reads, is judged."""
-        return self.all or tool in self.tools
+        return self.for_the_record or self.all or tool in self.tools
+
+    def only_records(self, tool: str) -> bool:
+        """Whether a call of *tool*, which only reads, is judged and made even when nobody judges it."""
+        return self.for_the_record and tool not in self.tools
 
 
 def judged_reads(reader: Reader, view: AgentView) -> JudgedReads:
     """What the policies of the agent in *view* make of reading."""
     raised = [name for name, found in view.tools.classification.items() if found is not ActionClass.READ_ONLY]
-    return JudgedReads(_reading_is_judged(reader, view.name), frozenset(raised))
-
-
-def _reading_is_judged(reader: Reader, agent: str) -> bool:
     try:
-        floor, own = (
-            parse_judges(data, path) if (data := reader.read(path)) is not None else None
-            for path in ("judges.md", f"{agent}/judges.md")
-        )
-        return merge_floor(floor, own).class_policy[ActionClass.READ_ONLY] is not ClassPolicy.BYPASS
+        policy = load_judges(reader.read, view.name)
     except ArgosyError:
-        return False
+        return JudgedReads(tools=frozenset(raised))
+    judged = policy.class_policy[ActionClass.READ_ONLY] is not ClassPolicy.BYPASS
+    return JudgedReads(judged, frozenset(raised), policy.settings.read_audit_mode)

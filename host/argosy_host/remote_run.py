@@ -7,7 +7,6 @@ Each line is a JSON object: ``{"tell": NAME, "args": […]}`` is a call of `Prog
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +17,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from argosy_core.errors import ArgosyError, InvalidArgument, PermissionDenied
 from argosy_core.types import LOCAL_PRINCIPAL
 from argosy_host.progress import Progress
+from argosy_host.providers.keys import reachable
 from argosy_host.runs import Limits, Origin, RunResult
 from argosy_host.session import RunOptions, Shared, run_task
-
-KEY_VARIABLE = "ANTHROPIC_API_KEY"
 
 
 async def serve_run(stream: SocketStream, rest: BufferedByteReceiveStream, options: RunOptions, shared: Shared) -> None:
@@ -41,7 +39,7 @@ async def serve_run(stream: SocketStream, rest: BufferedByteReceiveStream, optio
 
 def options_of(hello: Mapping[str, Any], shared: Shared) -> RunOptions:
     """The run that a terminal asks for. Raises InvalidArgument, PermissionDenied (it must run in its own process)."""
-    if bool(hello.get("has_key")) != bool(os.environ.get(KEY_VARIABLE)):
+    if hello.get("keys") != reachable():
         # Which model answers must not depend on who happens to be up.
         raise PermissionDenied("the running process has other keys")
     try:

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from argosy_core.canonical import sha256_hex
 from argosy_core.errors import ArgosyError, Conflict, Unavailable
+from argosy_core.policy.grants import UNLIMITED
 from argosy_core.secrets.secret_store import SecretStore
 from argosy_core.storage.base import Chain
 from argosy_host.compose import Fleet
 from argosy_host.providers.base import Citation, Usage
+from argosy_host.purse import Purse
 from argosy_host.reading import JudgedReads
 
 RunStatus = Literal["ok", "error", "blocked", "deferred", "interrupted", "budget"]
@@ -69,6 +71,7 @@ class Run:
     secrets: SecretStore
     origin: Origin = field(default_factory=Origin)
     judged_reads: JudgedReads = field(default_factory=JudgedReads)
+    purse: Purse = field(default_factory=lambda: Purse(UNLIMITED))
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     cost_estimated: bool = False
@@ -96,7 +99,7 @@ class Run:
             "trigger": origin.trigger,
             "task": self.task[:2000],
             "task_hash": task_hash(self.task) if origin.key else None,
-            "model": self.model,
+            "model": self.model or None,  # a client brings its own
             "item": origin.item,
             "parent_run_id": origin.parent,
             "started_by": origin.started_by,
@@ -126,7 +129,7 @@ class Run:
                 "primitive": "agent_call",
                 "status": status,
                 "summary": " ".join(summary.split())[:SUMMARY_CHARS],
-                "model": self.model,
+                "model": self.model or None,
                 "input_tokens": self.usage.input_tokens,
                 "output_tokens": self.usage.output_tokens,
                 "cache_hit_tokens": self.usage.cache_read,

@@ -23,6 +23,7 @@ from argosy_core.clock import Clock, SystemClock, rfc3339
 from argosy_core.errors import ArgosyError, Unavailable
 from argosy_core.fleet import load_registry
 from argosy_core.ids import Ids, SystemIds
+from argosy_core.secrets.secret_store import open_secrets
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.serving.identity import RunTokens
 from argosy_core.serving.server import ArgosyServer
@@ -34,7 +35,7 @@ from argosy_core.views.vault_reader import VaultReader
 from argosy_host.aftermath import bury, worker_name
 from argosy_host.compose import Fleet, compose, load_server
 from argosy_host.door import Door, Handler, Prepare
-from argosy_host.gateway import Gateway
+from argosy_host.gateway import build_gateway
 from argosy_host.metrics import Metrics, serve_health
 from argosy_host.queued import QueuedRuns
 from argosy_host.remote_run import options_of, serve_run
@@ -42,6 +43,7 @@ from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.running.history import close_all_killed
 from argosy_host.runtime import Facts, Place, forget_facts, read_facts, write_facts
 from argosy_host.session import Shared
+from argosy_host.webhooks import Webhooks
 from argosy_host.worker import Worker
 
 FLEET = "_fleet"
@@ -120,7 +122,7 @@ class Up:
         own = await to_thread.run_sync(_address_or_none, self._options.vault)
         is_own = own is not None and own.key == config.store.address.key
         async with anyio.create_task_group() as tasks:
-            url = await tasks.start(serve_health, self._options.address, self._metrics)
+            url = await tasks.start(serve_health, self._options.address, self._metrics, self._hooks(config))
             facts = Facts(
                 pid=self._metrics.pid,
                 vault=str(config.store.root),
@@ -149,6 +151,11 @@ class Up:
             # Workers end by themselves within their bound; listeners are cancelled after that.
             await self._metrics.workers_ended()
             tasks.cancel_scope.cancel()
+
+    def _hooks(self, config: ServerConfig) -> Webhooks:
+        scheduler = load_server("scheduler", replace(config, role=Role.OPERATOR, host_key=None))
+        secrets = open_secrets(VaultReader(config.store.files), clock=self._clock, ids=self._ids)
+        return Webhooks(scheduler, secrets, self._clock)
 
     def _start_workers(self, tasks: anyio.abc.TaskGroup, fleet: Fleet, shared: Shared) -> None:
         for server in shared.servers.values():
@@ -183,8 +190,8 @@ class Up:
             host_key=None,
         )
         names = hello.get("servers") or [s.name for s in load_registry(None).servers]
-        parts = [load_server(str(name), mine) for name in dict.fromkeys(names)]
-        return parts[0] if len(parts) == 1 else Gateway(parts).server
+        wanted = list(dict.fromkeys(map(str, names)))
+        return load_server(wanted[0], mine) if len(wanted) == 1 else build_gateway(wanted, mine, self._tokens).server
 
     def _default_agent(self, config: ServerConfig) -> str | None:
         try:

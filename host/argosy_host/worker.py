@@ -26,8 +26,8 @@ STOP_SECONDS = 10.0  # how long a stopping worker waits for the run it is in
 logger = logging.getLogger(__name__)
 CallTool = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """(tool, arguments) → its structured result, as the host. Raises ArgosyError."""
-RunItem = Callable[[Mapping[str, Any], str], Awaitable[RunResult]]
-"""(the item's payload, its id) → the finished run."""
+RunItem = Callable[[Mapping[str, Any]], Awaitable[RunResult]]
+"""The item as it was claimed → the finished run."""
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class Worker:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep, item["id"], token, tasks.cancel_scope)
                 try:
-                    result = await self._run_item(item["payload"], str(item["id"]))
+                    result = await self._run_item(item)
                 except ArgosyError as failure:
                     error = f"{failure.code}: {failure}"
                 tasks.cancel_scope.cancel()

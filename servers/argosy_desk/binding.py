@@ -14,6 +14,8 @@ from argosy_core.types import ActionClass
 from argosy_core.yamltext import YamlProblem, load_map
 
 MAX_BYTES = 256 * 1024
+CLIENT = "client"  # in a binding: the principal of the gateway's client that asked
+_CALL = ("server", "tool_name", "tool_definition_hash", "arguments_hash", CLIENT)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -37,6 +39,11 @@ def action_class_of(binding: Mapping[str, Any] | None) -> str | None:
     """The class of the bound call, when it states a known one."""
     stated = (binding or {}).get("action_class") or (binding or {}).get("classification")
     return next((member.value for member in ActionClass if member.value == stated), None)
+
+
+def call_of(binding: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """What two bindings have in common when they are about one call, made twice by one client."""
+    return tuple((binding or {}).get(name) for name in _CALL)
 
 
 def read_binding(section: str) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from argosy_core.errors import (
 from argosy_core.frontmatter import edit, parse
 from argosy_core.ids import new_id
 from argosy_core.names import check_path
-from argosy_core.policy.judges_md import merge_floor, parse_judges
+from argosy_core.policy.judges_md import load_judges
 from argosy_core.policy.judges_model import Escalation
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
@@ -33,6 +33,7 @@ from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_desk.answers import BY_DEFAULT, MAX_NOTE_CHARS, compose_answer, compose_default, compose_withdrawal
 from argosy_desk.asking import Asked, by_policy, same_question
+from argosy_desk.claiming import Claims
 from argosy_desk.inspection import inspect_conflicts, inspect_question
 from argosy_desk.kinds import URGENCIES, Kind
 from argosy_desk.models import Question, QuestionPage
@@ -42,10 +43,7 @@ from argosy_desk.resolution import add_block
 
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
-JUDGES = "judges.md"
 TRIES = 20  # compare-and-swap rounds before a writer gives up against others on the same question
-CLAIMED = ".resolved-emitted"
-MAX_CLAIMED = 50  # answers that one run acts on
 _WAITING = ("pending", "unparseable")
 
 logger = logging.getLogger(__name__)
@@ -61,13 +59,17 @@ class Desk:
         self._bell = config.store.bell
         self._clock = config.clock
         self._ids = config.ids
+        self._claims = Claims(config.store, config.clock, FOLDER, self._read)
         # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
         self._settled: dict[str, tuple[int, int]] = {}
 
     # Asking
 
-    async def ask(self, caller: Caller, asked: Asked) -> Question:
-        """Put a question to a person. Raises NotFound (the agent), Conflict (the proposal is another question)."""
+    async def ask(self, caller: Caller, asked: Asked, *, same_call: bool = False) -> Question:
+        """Put a question to a person. Raises NotFound (the agent), Conflict (the proposal is another question).
+
+        With *same_call*, a question about the same call that nobody has acted on is given instead, answered or not.
+        """
         agent = caller.agent or FLEET
         if agent != FLEET and agent not in await self._documents.folders():
             raise NotFound(f"there is no agent {agent!r}", hint="agent_list shows the agents")
@@ -75,6 +77,8 @@ class Desk:
         question = proposal or new_id("question", self._clock, self._ids)
         if proposal and (known := await self._path_of(agent, question)) is not None:
             return await self._again(asked, known)
+        if same_call and (open_one := await self._claims.asked_before(agent, asked)) is not None:
+            return open_one
         asked = by_policy(asked, await self._escalation(agent))
         path = f"{agent}/{FOLDER}/{asked.folder}/{question}.md"
         text = asked.text(question, agent, caller.run, self._clock.now())
@@ -91,10 +95,7 @@ class Desk:
         """What the policy says of questions that nobody answers; that they wait, while it cannot be read."""
 
         def look() -> Escalation:
-            reader = VaultReader(self._files)
-            read = {path: reader.read(path) for path in (JUDGES, f"{agent}/{JUDGES}")}
-            floor, own = (parse_judges(data, path) if data is not None else None for path, data in read.items())
-            return merge_floor(floor, own).settings.escalation
+            return load_judges(VaultReader(self._files).read, agent).settings.escalation
 
         try:
             return await to_thread.run_sync(look)
@@ -211,7 +212,7 @@ class Desk:
 
     async def withdraw(self, caller: Caller, question: str, why: str) -> Question:
         """End a question that needs no answer any more. Raises Conflict when it is answered, NotFound."""
-        path, by = await self._locate(caller, question), "host" if caller.run else "operator"
+        path, by = await self._locate(caller, question), "host" if caller.role is Role.HOST else "operator"
         why = check_why(why)
 
         def withdrawn(text: str, found: Question) -> str:
@@ -258,28 +259,9 @@ class Desk:
         """Look at every question that waits, so that what is due is decided; how many still wait."""
         return len([question async for question in self._waiting(Caller(None, Role.OPERATOR))])
 
-    async def claim(self, caller: Caller) -> QuestionPage:
-        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever.
-
-        The mark is a file beside the question, as the older system makes it: whoever creates it may act. A run that
-        dies after that has not acted, and nobody will: a call must not run twice because somebody was unsure.
-        """
-        agent = need_agent(caller)
-        claimed: list[Question] = []
-        for info in await self._documents.list(f"{agent}/{FOLDER}", ".md", deep=True):
-            folder, _, name = info.path.rpartition("/")
-            mark = f"{folder}/.{name}{CLAIMED}"
-            if await self._documents.info(mark) is not None:
-                continue
-            question = await self._read(info.path)
-            if question.kind != "escalation" or question.decision in (None, "withdrawn"):
-                continue
-            with suppress(AlreadyExists):  # another run of the agent was first
-                await self._documents.write(mark, b"", expect=ABSENT)
-                claimed.append(question)
-                if len(claimed) == MAX_CLAIMED:
-                    break
-        return QuestionPage(items=claimed)
+    async def claim(self, caller: Caller, wanted: str | None = None) -> QuestionPage:
+        """Answered escalations of the caller's agent that nobody has acted on; each is given out once, for ever."""
+        return QuestionPage(items=await self._claims.claim(need_agent(caller), caller.principal, caller.run, wanted))
 
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""

@@ -36,9 +36,13 @@ def build_tools(desk: Desk) -> ToolBox:
             dict[str, Any] | None,
             Field(description="The call that waits: proposal_id, tool_name, tool_arguments…"),
         ] = None,
+        same_call: Annotated[
+            bool, Field(description="Give the question that was asked for the same call and that nobody acted on yet")
+        ] = False,
     ) -> Question:
         """Put a question to a person, as a file that can be answered in any editor. The same proposal asks once."""
-        return await desk.ask(caller, draft_question(kind, title, body, options, schema, default, urgency, binding))
+        asked = draft_question(kind, title, body, options, schema, default, urgency, binding)
+        return await desk.ask(caller, asked, same_call=same_call)
 
     @box.tool("Answer a question", ActionClass.REVERSIBLE_WRITE, role=Role.OPERATOR)
     async def desk_answer(
@@ -62,9 +66,12 @@ def build_tools(desk: Desk) -> ToolBox:
         return await desk.pending(caller, kind, limit, cursor)
 
     @box.tool("Claim answered questions", ActionClass.REVERSIBLE_WRITE, role=Role.HOST)
-    async def desk_claim(caller: WhoCalls) -> QuestionPage:
+    async def desk_claim(
+        caller: WhoCalls,
+        question: Annotated[str | None, Field(description="Only this one")] = None,
+    ) -> QuestionPage:
         """Answered escalations that nobody has acted on yet; each is given out once, so that its call runs once."""
-        return await desk.claim(caller)
+        return await desk.claim(caller, question)
 
     @box.tool("Read a question")
     async def desk_get(caller: WhoCalls, question: QuestionId) -> Question:

@@ -79,17 +79,19 @@ class Budgets:
             reservation=name, outcome=outcome, usd=usd(amount.nano), until=rfc3339(until), warnings=over_caps + warnings
         )
 
-    async def settle(self, agent: str, name: str, actual_usd: float, tokens: int) -> Settlement:
-        """Settle a reservation at what it came to; again with the same sum changes nothing.
+    async def settle(self, agent: str, name: str, actual_usd: float | None, tokens: int) -> Settlement:
+        """Settle a reservation at what it came to, None for the estimate; again with the same sum changes nothing.
 
         Raises NotFound, and Conflict when it was settled at another sum.
         """
-        nano = nano_usd(actual_usd, "actual")
         ledger = await self._ledgers.current(agent)
         known = ledger.open.get(name) or ledger.closed.get(name)
         if known is None:
             raise NotFound("there is no such reservation", hint="it was settled long ago, or never made")
-        amount = Amount(nano, tokens or (known.amount.tokens if nano else 0), known.amount.actions if nano else 0)
+        amount = known.amount
+        if actual_usd is not None:
+            nano = nano_usd(actual_usd, "actual")
+            amount = Amount(nano, tokens or (amount.tokens if nano else 0), amount.actions if nano else 0)
         late = name in ledger.closed
         settled = ledger.settle(name, amount)  # refuses what cannot be, before anything is logged
         if settled is not ledger:
@@ -103,7 +105,7 @@ class Budgets:
             return found.settle(name, amount), None
 
         await to_thread.run_sync(self._ledgers.change_now, agent, close)
-        return Settlement(reservation=name, usd=usd(nano))
+        return Settlement(reservation=name, usd=usd(amount.nano))
 
     async def ledger(self, agent: str) -> Ledger:
         """The agent's ledger, with what ran out of time settled."""
@@ -141,6 +143,16 @@ class Budgets:
     # Caps
 
     def _bounds(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> _Bounds:
+        try:
+            return self._all_bounds(caller, agent, run, estimate)
+        except Corrupted:
+            if estimate.usd > 0 or estimate.payer != "actor" or estimate.mandate is not None:
+                raise
+        # What costs nothing goes on while a cap on money cannot be read; its tokens still count.
+        caps = self._grant_caps(caller, agent, run)
+        return _Bounds(tuple(caps), purses_of("actor", caps, None, "token"), ModelFile())
+
+    def _all_bounds(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> _Bounds:
         standing = self._policies.current(agent)
         for fault in standing.gate:
             raise Corrupted(f"{fault.message}; nothing is spent until it is mended", hint=fault.hint)

@@ -20,13 +20,16 @@ from argosy_judge.specialists import source_of
 from argosy_judge.standing import POLICY, TOOLS, Standing
 
 
-def explain(case: Case, decision: Decision) -> Explanation:
-    """The fields that *decision* on *case* rests on, each with its source."""
+def explain(case: Case, decision: Decision, asks: Sequence[str] = ()) -> Explanation:
+    """The fields that *decision* on *case* rests on, each with its source; *asks* are judges that are asked too."""
     tool, classified = case.tool, case.classified
     return Explanation(
         tool=tool.full_name,
         outcome=decision.outcome,
-        reason=decision.reason,
+        reason=f"if {', '.join(asks)} ({case.standing.policy.settings.where}) agrees: {decision.reason}"
+        if asks
+        else decision.reason,
+        asks=list(asks),
         policy_version=case.standing.version,
         fields=[
             PolicyField(field="server", value=tool.server or "unknown", source=_server_source(case)),

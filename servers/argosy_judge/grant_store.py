@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -69,7 +70,7 @@ class GrantStore:
         if reference is None:
             return UNLIMITED
         if reference.startswith("{"):
-            return _inline(reference, agent)
+            return _inline(reference, agent)  # cached: a run's every call carries the same
         found = self.find(reference)
         if found is None:
             raise NotFound(f"there is no grant {reference!r}", hint="grant_list shows the grants")
@@ -164,6 +165,7 @@ def _revoked(data: bytes, file: GrantFile) -> bytes:
     return edit(data.decode(), fields).encode()
 
 
+@functools.lru_cache(maxsize=256)
 def _inline(reference: str, agent: str) -> Grant:
     try:
         given: object = json.loads(reference)

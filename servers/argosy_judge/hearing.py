@@ -64,6 +64,14 @@ def build_case(proposal: Proposal, standing: Standing, situation: Situation, *, 
     return Case(proposal, tool, found, standing, situation, decided)
 
 
+def others_asked(case: Case, opinions: Sequence[Opinion]) -> list[str]:
+    """The seats beside the rules that are asked about *case* after the rules said *opinions*; often none."""
+    settings = case.standing.policy.settings
+    if not needs_model(case) or any(o.verdict.rank >= Verdict.ESCALATE.rank for o in opinions):
+        return []
+    return [*model_seats(settings), *backend_seats(settings)]
+
+
 def open_hearing(
     hearing: Hearing, proposal: Proposal, situation: Situation, ensemble: Ensemble, reader: VaultReader
 ) -> Hearing:
@@ -73,10 +81,8 @@ def open_hearing(
         return _revised_by_person(hearing, proposal, situation, ensemble)
     case = build_case(proposal, standing, situation)
     opinions = ensemble.hear(case)
-    settings = standing.policy.settings
-    asks = needs_model(case) and (model_seats(settings) or backend_seats(settings))
     hearing = replace(hearing, case=case, opinions=opinions)
-    if not asks or any(o.verdict.rank >= Verdict.ESCALATE.rank for o in opinions):
+    if not others_asked(case, opinions):
         return hearing
     context = policy_context(
         reader, case.agent, case.tool, case.classified, case.class_policy, standing.tools, proposal.evidence

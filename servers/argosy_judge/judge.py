@@ -29,7 +29,7 @@ from argosy_judge.ensemble import Decision, Ensemble, blocked, conclude
 from argosy_judge.explanation import explain, policy_document
 from argosy_judge.grant_store import GrantStore
 from argosy_judge.health import judgment_findings
-from argosy_judge.hearing import UNKNOWN, Hearing, Outcome, build_case, close_hearing, open_hearing
+from argosy_judge.hearing import UNKNOWN, Hearing, Outcome, build_case, close_hearing, open_hearing, others_asked
 from argosy_judge.inspection import inspect
 from argosy_judge.ledger import Amount, Ledger, Open
 from argosy_judge.ledgers import Ledgers
@@ -255,7 +255,11 @@ class Judge:
             tool = KnownTool(name, None, False, None)
             case = Case(Proposal(name, None, "explain", {}, ""), tool, UNKNOWN, standing, situation)
             return explain(case, blocked(f"{Failure.PROPOSAL_INVALID}: {error.message}"))
-        return explain(case, self._ensemble.decide(case))
+        opinions = self._ensemble.hear(case)
+        asks = others_asked(case, opinions)
+        # What the others say is not known before they are asked: this is the answer if they allow it.
+        decision = conclude(replace(case, decided=True) if asks else case, opinions)
+        return explain(case, decision, asks)
 
     async def policy(self, agent: str) -> str:
         """The policy in force for *agent* as JSON."""
@@ -326,8 +330,10 @@ def _failed(hearing: Hearing, error: ArgosyError) -> Hearing:
 def _amended(hearing: Hearing, outcome: Outcome) -> dict[str, Any] | None:
     if outcome.amended is not None:
         return dict(outcome.amended)
-    person = outcome.decision.enforcement_action is EnforcementAction.OPERATOR_REVISE_EXECUTED
-    return dict(hearing.raw) if person else None
+    # What a person made of it is decided where it was put together; it may run now, or be asked about again.
+    person = hearing.decision is not None and "revision_of" in hearing.raw
+    acts = (EnforcementAction.OPERATOR_REVISE_EXECUTED, EnforcementAction.ESCALATE_PENDING)
+    return dict(hearing.raw) if person and outcome.decision.enforcement_action in acts else None
 
 
 def _records(hearing: Hearing, heard: Heard) -> list[dict[str, Any]]:

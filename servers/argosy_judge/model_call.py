@@ -11,7 +11,13 @@ from typing import Any
 from argosy_core.canonical import canonical_json, sha256_hex
 from argosy_core.clock import rfc3339
 from argosy_core.errors import ArgosyError, InvalidArgument
-from argosy_core.policy.judgment import JudgeBudgetExhausted, JudgeError, JudgeUnavailable
+from argosy_core.policy.judgment import (
+    COST_META,
+    FAILURE_META,
+    JudgeBudgetExhausted,
+    JudgeError,
+    JudgeUnavailable,
+)
 from argosy_core.policy.money import nano_usd
 from argosy_core.serving.config import ServerConfig
 from argosy_judge.caps import judge_caps
@@ -21,10 +27,10 @@ from argosy_judge.ledgers import Ledgers, end_fields
 from argosy_judge.seats import Heard, aggregate, heard_failing, understand
 from argosy_judge.specialists import explain_breach
 
-COST_META = "argosy/cost_usd"
 UNPRICED_CALL_NANO = 50_000_000  # what a judgment is taken to cost at most where nobody says: five cents
 TTL_SECONDS = 600
 MAX_ASKED = 1_000
+MAX_WHY_CHARS = 300
 
 
 class ModelCalls:
@@ -96,6 +102,7 @@ class ModelCalls:
         assert case is not None and question is not None
         cost = _cost(meta)
         try:
+            _check_made(meta)
             self._check_time(hearing)
             answer = understand(text, question.seats)
         except JudgeError as error:
@@ -124,6 +131,13 @@ class ModelCalls:
     def _forget(self, stem: str) -> None:
         with self._guard:
             self._asked.pop(stem, None)
+
+
+def _check_made(meta: Mapping[str, Any] | None) -> None:
+    """Raises JudgeUnavailable when the client says that it has no completion to give."""
+    why = (meta or {}).get(FAILURE_META)
+    if why is not None:
+        raise JudgeUnavailable(" ".join(str(why).split())[:MAX_WHY_CHARS])
 
 
 def question_id(hearing: Hearing) -> str:

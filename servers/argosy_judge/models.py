@@ -84,6 +84,7 @@ class Explanation(Result):
     outcome: Outcome
     reason: str
     policy_version: str
+    asks: list[str] = Field(default_factory=list[str], description="Judges asked too, who may be stricter")
     fields: list[PolicyField]
 
     def render(self) -> str:

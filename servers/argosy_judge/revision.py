@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from argosy_core.canonical import canonical_json
 from argosy_core.errors import InvalidArgument
 from argosy_core.policy.judges_model import Validation
 from argosy_core.policy.judgment import AMENDABLE, JudgeAmendedProposalRejected, JudgeProposalInvalid
+from argosy_core.policy.tool_schema import check_fit
 from argosy_core.types import ActionClass
 from argosy_judge.proposal import Proposal, read_proposal
 
 MAX_BYTES = 256 * 1024
 _REPLACED = ("tool_name", "tool_arguments", "target_audience", "expected_consequence", "reversibility", "rollback_path")
-_JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "object": dict,
-    "array": list,
-    "null": type(None),
-}
 
 
 def amended(
@@ -48,7 +39,7 @@ def amended(
         proposal = read_proposal(again)
     except (JudgeProposalInvalid, InvalidArgument) as error:
         raise JudgeAmendedProposalRejected(error.message) from error
-    _fit(proposal, validation)
+    check_fit(proposal.arguments, proposal.input_schema, validation)
     return again, proposal
 
 
@@ -62,41 +53,3 @@ def _check(amendment: Mapping[str, Any]) -> None:
         raise JudgeAmendedProposalRejected("appended_evidence is not a list")
     if all(amendment.get(name) is None for name in (*_REPLACED, "appended_evidence")):
         raise JudgeAmendedProposalRejected("the amendment changes nothing")
-
-
-def _fit(proposal: Proposal, validation: Validation) -> None:
-    """Whether the arguments fit the tool's schema: in its outline (``weakened``), or by all of it (``strict``)."""
-    schema = proposal.input_schema
-    if validation == "strict":
-        if schema is None:
-            raise JudgeAmendedProposalRejected("validation is strict, and the tool's schema is not known")
-        _fit_strictly(proposal.arguments, schema)
-    elif schema is not None:
-        _fit_outline(proposal.arguments, schema)
-
-
-def _fit_strictly(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    library: Any = import_module("jsonschema")  # when it is asked for: it costs more to load than the server
-    try:
-        library.Draft202012Validator.check_schema(dict(schema))
-        problem = next(iter(library.Draft202012Validator(dict(schema)).iter_errors(dict(arguments))), None)
-    except Exception as error:  # a schema that fetches, loops or is none
-        raise JudgeAmendedProposalRejected("the tool's schema cannot be used") from error
-    if problem is not None:
-        place = "/".join(map(str, problem.absolute_path)) or "tool_arguments"
-        raise JudgeAmendedProposalRejected(f"{place} does not fit the tool's schema ({problem.validator})")
-
-
-def _fit_outline(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    required = cast("list[str]", schema.get("required") or [])
-    if missing := [name for name in required if name not in arguments]:
-        raise JudgeAmendedProposalRejected(f"{', '.join(missing)[:200]} is missing in tool_arguments")
-    properties = cast("Mapping[str, Any]", schema.get("properties") or {})
-    if schema.get("additionalProperties") is False and (extra := sorted(arguments.keys() - properties.keys())):
-        raise JudgeAmendedProposalRejected(f"the tool does not take {', '.join(extra)[:200]}")
-    for name, value in arguments.items():
-        wanted = properties.get(name, {}).get("type")
-        expected = _JSON_TYPES.get(wanted) if isinstance(wanted, str) else None
-        numeric = wanted in ("integer", "number") and isinstance(value, bool)
-        if expected is not None and (numeric or not isinstance(value, expected)):
-            raise JudgeAmendedProposalRejected(f"{name} is no {wanted}")

@@ -105,7 +105,7 @@ def _listed(case: Case) -> str | None:
 
 def _beyond_grant(case: Case) -> str | None:
     grant, name = case.situation.grant, case.tool.full_name
-    if case.action_class is ActionClass.READ_ONLY and grant.tools is None:
+    if case.action_class is ActionClass.READ_ONLY and grant.tools is None and not grant.denied:
         return None
     if not grant.allows_tool(name):
         return f"the run's grant does not hold the tool {name}"

@@ -104,7 +104,10 @@ def _add_budgets(box: ToolBox, judge: Judge) -> None:
     async def judge_settle(
         caller: WhoCalls,
         reservation: Annotated[str, Field(description="Its id", max_length=100)],
-        actual: Annotated[float, Field(ge=0, description="US dollars it came to; 0 when nothing was spent")],
+        actual: Annotated[
+            float | None,
+            Field(ge=0, description="US dollars it came to; 0: nothing, none: as estimated"),
+        ] = None,
         tokens: Annotated[int, Field(ge=0, description="Tokens it came to; 0 for as estimated")] = 0,
     ) -> Settlement:
         """Settle a reservation at what it came to. The same again changes nothing."""

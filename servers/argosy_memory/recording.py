@@ -55,7 +55,7 @@ class Recorder:
         content = await write_logged(self._store, path, text.encode(), telling, expect=expect, keep_version=True)
         spelled = path if expect == ABSENT else await to_thread.run_sync(self._spelled, agent, path, content)
         indexed = note if spelled == path else read_note(spelled, text)
-        self._library.put(document_of(agent, indexed, content.stamp))
+        self._library.put(spelled, content.stamp, lambda: document_of(agent, indexed, content.stamp))
         self._pages.mark(agent)
         self._store.bell.ring(spelled)
         return note, content

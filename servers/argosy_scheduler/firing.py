@@ -19,7 +19,8 @@ class Firing:
     """A trigger's slot that is to become an item.
 
     *due* is when it was to fire. *subject* tells apart what happened in one moment (a file and its stamp, an event);
-    *about* is the cue to it that the item carries. One that a person asked for is *manual*.
+    *about* is the cue to it that the item carries. One that a person asked for is *manual*. *delivery* is the id that
+    an outside system gives to its call: whenever that comes again, it is the same firing.
     """
 
     slot: datetime
@@ -27,6 +28,7 @@ class Firing:
     subject: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
     manual: bool = False
+    delivery: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Fired:
 
 def key_of(name: str, firing: Firing) -> str:
     """The key under which *firing* of the trigger *name* is enqueued, once for ever."""
+    if firing.delivery is not None:
+        return f"schedule:{name}:delivery:{sha256_hex(firing.delivery.encode())}"
     subject = f":{sha256_hex(firing.subject.encode())[:16]}" if firing.subject is not None else ""
     return f"schedule:{name}:{rfc3339(firing.slot)}{subject}"
 
@@ -64,6 +68,6 @@ async def enqueue(items: Items, trigger: Trigger, firing: Firing) -> Fired:
     )
     try:
         item, duplicate = await items.enqueue(new)
-    except Conflict:  # somebody fired this slot before the trigger's task was changed
+    except Conflict:  # it was fired before: its task was changed since, or its delivery came at another time
         return Fired(key, None, True)
     return Fired(key, item.id, duplicate)

@@ -10,7 +10,7 @@ from argosy_core.frontmatter import Page, key_line
 from argosy_core.policy.errors import nearest
 from argosy_core.serving.results import DoctorFinding
 from argosy_scheduler.trigger_file import FIELDS, Trigger
-from argosy_scheduler.when import At, Webhook
+from argosy_scheduler.when import At
 
 
 def inspect_triggers(
@@ -61,8 +61,6 @@ def _loose_ends(trigger: Trigger, folders: Sequence[str], now: datetime) -> Iter
         yield _warning(trigger, f"there is no agent {trigger.target.name!r}", "correct agent, or switch it off")
     if trigger.creator is not None and trigger.creator not in folders:
         yield _warning(trigger, f"its creator {trigger.creator!r} is gone", "delete it, or take creator out to own it")
-    if isinstance(trigger.when, Webhook) and trigger.enabled:
-        yield _warning(trigger, "nothing answers webhooks yet", "fire it with schedule_fire")
     if isinstance(trigger.when, At) and trigger.enabled and trigger.when.moment < now:
         yield _warning(trigger, "its time is over", "delete it, or give it a new time")
 

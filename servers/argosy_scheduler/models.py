@@ -97,7 +97,7 @@ class FiredItem(Result):
     key: str
 
     def render(self) -> str:
-        return f"{self.name} fired: {self.item} waits in {self.queue}"
+        return f"{self.name} fired: {self.item} waits in {self.queue}" if self.item else f"{self.name} had fired before"
 
 
 class HistoryEntry(Result):

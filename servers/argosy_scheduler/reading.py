@@ -42,7 +42,8 @@ def why_no_times(trigger: Trigger, has_times: bool) -> str | None:
     if has_times:
         return None if trigger.enabled else "It is off: schedule_enable switches it on."
     if isinstance(trigger.when, Webhook):
-        return "Nothing answers webhooks yet: only schedule_fire fires it."
+        door = f"It fires when POST /hooks/{trigger.when.path} of the running fleet gets a delivery that is signed"
+        return door if trigger.enabled else "It is off: schedule_enable switches it on."
     if not trigger.enabled:
         return "It is off: schedule_enable switches it on."
     if isinstance(trigger.when, Watch):

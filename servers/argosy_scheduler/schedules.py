@@ -226,11 +226,14 @@ class Schedules:
             return Deleted(name=name, path=kept)
         raise Conflict(f"many writers are at {path}", hint="try again in a moment")
 
-    async def fire(self, caller: Caller, name: str) -> FiredItem:
-        """Make an item of a trigger now, whatever its times."""
+    async def fire(self, caller: Caller, name: str, delivery: str | None = None) -> FiredItem:
+        """Make an item of a trigger now, whatever its times; of one *delivery* of its webhook only once."""
         trigger, now = await self._find(caller, name), self._clock.now()
         check_may_change(caller, trigger)
-        firing = Firing(now, now, subject=f"by hand {self._config.ids.random(8).hex()}", manual=True)
+        if delivery is None:
+            firing = Firing(now, now, subject=f"by hand {self._config.ids.random(8).hex()}", manual=True)
+        else:
+            firing = Firing(now, now, about={"delivery": delivery}, delivery=delivery)
         fired = await enqueue(self._items, trigger, firing)
         await self._ledger.fired(trigger, firing, fired)
         queue = trigger.target.queue

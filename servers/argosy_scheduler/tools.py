@@ -20,8 +20,10 @@ from argosy_scheduler.slots import Misfire
 Name = Annotated[str, Field(description="Its name")]
 Limit = Annotated[int, Field(description="At most this many, up to 500")]
 Cursor = Annotated[str | None, Field(description="next_cursor of the page before")]
-# A webhook can be given too; to a model it would be a promise that nobody keeps yet.
-_WHEN = "{cron: '0 7 * * 1-5'}, {every_s: 3600}, {at: time}, {watch: {glob}} or {event: {kind}}"
+_WHEN = (
+    "{cron: '0 7 * * 1-5'}, {every_s: 3600}, {at: time}, {watch: {glob}}, {event: {kind}} or "
+    "{webhook: {path, secret_name}}"
+)
 
 
 def build_tools(schedules: Schedules) -> ToolBox:
@@ -72,9 +74,15 @@ def build_tools(schedules: Schedules) -> ToolBox:
         return await schedules.upcoming(caller, name, count)
 
     @box.tool("Fire a schedule now", ActionClass.REVERSIBLE_WRITE)
-    async def schedule_fire(caller: WhoCalls, name: Name) -> FiredItem:
+    async def schedule_fire(
+        caller: WhoCalls,
+        name: Name,
+        delivery: Annotated[
+            str | None, Field(description="Of a webhook: the same one fires once", min_length=1, max_length=200)
+        ] = None,
+    ) -> FiredItem:
         """Have the task of a schedule done now, once more than its times say; also when it is off."""
-        return await schedules.fire(caller, name)
+        return await schedules.fire(caller, name, delivery)
 
     @box.tool("History of a schedule")
     async def schedule_history(

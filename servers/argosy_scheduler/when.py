@@ -75,7 +75,7 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """When an outside system calls; the host's door will answer, until then only by hand."""
+    """When an outside system calls *path* of the running fleet, signed with the secret."""
 
     kind: ClassVar[str] = "webhook"
     path: str

@@ -68,7 +68,8 @@ UNATTENDED_PRINCIPAL = "agent"  # an agent at work for nobody who is there
 class Caller:
     """Who is calling, resolved by the server, never an argument a model could set.
 
-    *source* is where the identity came from: ``bearer``, ``run_token``, ``flag`` or ``default``. *principal* is whose
+    *source* is where the identity came from: ``bearer``, ``run_token``, ``client``, ``flag`` or ``default``; a
+    ``client`` has the gateway's word for it, and *run* is then what its calls are logged under. *principal* is whose
     the call is, as a folder's name: what is kept for each principal is found by no other.
     """
 

@@ -1,4 +1,5 @@
-"""The points that every judge of the fleet must hold, over the rules and over a model that a client asks."""
+"""The points that every judge of the fleet must hold, as calls of its tools: over the rules, over a model
+that any client asks, and over one that the host asks of a server on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from typing import Any
 
 import anyio
 import pytest
+from chat_api import chat
 from judges import LLM, Script, judge, proposal, scripted, verdict
+from mcp.types import CreateMessageRequestParams, CreateMessageResult
+from messages_api import Api, Raw, Request, messages_api
 from points import holds
 from served import Answer, Bench, call
 
@@ -21,7 +25,9 @@ from argosy_core.clock import SystemClock
 from argosy_core.policy.judgment import BackendJudgment, EnforcementAction, JudgeBudgetExhausted
 from argosy_core.serving.config import open_store
 from argosy_core.types import ActionClass, Role, Verdict
+from argosy_core.views.vault_reader import VaultReader
 from argosy_desk.server import create as create_desk
+from argosy_host.judge_model import JudgeModel, closing
 from argosy_judge.backends import JudgeBackend, RuntimeConfig, forget_backend, get_backend, register_backend
 from argosy_judge.prompt import PolicyContext
 from argosy_judge.proposal import Proposal
@@ -30,38 +36,64 @@ pytestmark = pytest.mark.anyio
 HERE = Path(__file__).parent
 POINTS = HERE / "judge_points.md"
 HELD_IN = (Path(__file__), HERE.parent / "unit/test_binding_vectors.py")
-KINDS = ("rules", "model")
+KINDS = ("rules", "model", "served")
 
 
 class Subject:
     """One of the two judges, with what makes it give each outcome."""
 
-    def __init__(self, kind: str, bench: Bench) -> None:
-        self.kind, self.bench = kind, bench
+    def __init__(self, kind: str, bench: Bench, asker: JudgeModel | None = None) -> None:
+        self.kind, self.bench, self._asker = kind, bench, asker
+        self._answer: Any = None
+        self.api: Api | None = None
         self.policy("")
 
     def policy(self, more: str) -> None:
         """Write the agent's policy: what makes this judge the one that is asked, and *more*."""
-        own = LLM if self.kind == "model" else ""
+        own = "" if self.kind == "rules" else LLM
         self.bench.write("harbor/judges.md", own + more)
 
     async def give(self, outcome: str, **more: Any) -> Answer:
         """A judgment that comes out as *outcome*."""
-        if self.kind == "model":
+        if self.kind != "rules":
             amendment = {"judge_note": "n", "tool_arguments": {"text": "please"}} if outcome == "revise" else None
-            return await judge(self.bench, proposal(**more), scripted(verdict(outcome, amendment=amendment)))
+            return await judge(self.bench, proposal(**more), self.answering(verdict(outcome, amendment=amendment)))
         tool = {"allow": "memory_write", "escalate": "grant_issue", "block": "memory_write"}[outcome]
         arguments = {"path": "/etc/passwd"} if outcome == "block" else {"title": "x"}
         return await judge(self.bench, proposal(tool, arguments, **more))
 
+    def answering(self, answer: Any) -> Any:
+        """Whoever makes the client's completions, so that they are *answer*."""
+        self._answer = answer
+        return scripted(answer) if self._asker is None else self._ask
+
+    async def _ask(self, context: Any, params: CreateMessageRequestParams) -> CreateMessageResult:
+        assert self._asker is not None
+        async with closing(self._asker) as asker:
+            return await asker(context, params)
+
+    def reply(self, request: Request) -> Raw:
+        """What the server of the model on this machine answers."""
+        return chat(json.dumps(self._answer))
+
     @property
     def outcomes(self) -> tuple[str, ...]:
-        return ("allow", "escalate", "block", *(("revise",) if self.kind == "model" else ()))
+        return ("allow", "escalate", "block", *(() if self.kind == "rules" else ("revise",)))
 
 
 @pytest.fixture(params=KINDS)
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
-    return Subject(request.param, Bench(tmp_path))
+def subject(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
+    bench = Bench(tmp_path)
+    if request.param != "served":
+        yield Subject(request.param, bench)
+        return
+    store = open_store(tmp_path)
+    found = Subject(request.param, bench, JudgeModel(VaultReader(store.files), "harbor", "offline"))
+    with messages_api([found.reply] * 20) as api:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{api.url}/v1")
+        found.api = api
+        yield found
+    store.close()
 
 
 @pytest.fixture
@@ -138,6 +170,8 @@ async def test_every_outcome_is_a_valid_judgment(subject: Subject) -> None:
         assert fields["latency_ms"] >= 0
         assert fields["cost_usd"] >= 0
         assert (fields["amendment"] is not None) == (outcome == "revise")
+    if subject.api is not None:
+        assert len(subject.api.requests) == len(subject.outcomes)
 
 
 @holds("no-mutation")
@@ -372,7 +406,7 @@ async def test_a_citation_without_its_marker_is_none(subject: Subject) -> None:
 async def test_reading_is_judged_for_the_record(subject: Subject) -> None:
     subject.policy("\n## Audit\n\n- read_audit_mode: true\n")
     subject.bench.write("harbor/tools.md", "## Denied arguments\n\n- memory_read: `forbidden`\n")
-    script = scripted(verdict("block")) if subject.kind == "model" else None
+    script = None if subject.kind == "rules" else subject.answering(verdict("block"))
     name = "forbidden" if subject.kind == "rules" else "x"
     judged = await judge(subject.bench, proposal("memory_read", {"name": name}), script)
     assert (judged.fields["outcome"], judged.fields["raw_outcome"]) == ("allow", "block")

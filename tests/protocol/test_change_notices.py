@@ -19,7 +19,7 @@ from subscribers import client_of, subscribed, watching
 from tiny_server import create
 
 from argosy_core.clock import SystemClock
-from argosy_host.gateway import Gateway
+from argosy_host.gateway import build_gateway
 from argosy_journal.server import create as create_journal
 from argosy_log.server import create as create_log
 
@@ -112,13 +112,13 @@ async def test_the_doorbell_of_a_stream_rings_for_appends_of_another_process(ben
 @ERAS
 async def test_a_gateway_passes_on_what_each_of_its_servers_tells(bench: Bench, era: str) -> None:
     config = bench.config()
-    gateway = Gateway([create(config), create_journal(config)]).server
-    day = f"journal://{config.clock.now():%Y-%m-%d}"
-    async with subscribed(gateway, era, URI, day) as (client, heard):
-        await client.call_tool("tiny_write", {"name": "a", "text": "x"})
+    gateway = build_gateway(["memory", "journal"], config).server
+    day, note = f"journal://{config.clock.now():%Y-%m-%d}", "memory://note/reference_lamp"
+    async with subscribed(gateway, era, note, day) as (client, heard):
+        await client.call_tool("memory_write", {"type": "reference", "title": "Lamp", "body": "It burns oil."})
         await client.call_tool("journal_append", {"text": "Lit the lamp."})
         await heard.until(2)
-    assert {URI, day} <= set(heard.uris)
+    assert {note, day} <= set(heard.uris)
 
 
 @ERAS

@@ -35,7 +35,9 @@ async def run(
     vault: Path, steps: Sequence[Step], task: str = "Look after the lamp", **fields: Any
 ) -> tuple[RunResult, Scripted, Recorder]:
     model, recorder = Scripted(steps), Recorder()
-    options = RunOptions(vault=vault, agent=fields.pop("agent", "ada"), task=task, model="scripted", **fields)
+    options = RunOptions(
+        vault=vault, agent=fields.pop("agent", "ada"), task=task, model=fields.pop("model", "scripted"), **fields
+    )
     with anyio.fail_after(30):
         result = await run_task(options, recorder, model=lambda: model)
     return result, model, recorder
@@ -57,7 +59,8 @@ async def test_a_run_reads_answers_and_leaves_start_steps_and_end(vault: Path) -
 
     assert (result.status, [c.name for c in result.citations]) == ("ok", ["decision_lamp_oil"])
     assert "rapeseed" in model.returned()[0]
-    assert kinds(vault) == ["run.start", "model.call", "tool", "model.call", "run.end"]
+    turn = ["budget.reserve", "budget.settle", "model.call"]
+    assert kinds(vault) == ["run.start", *turn, "tool", *turn, "run.end"]
     assert all(event["run_id"] == result.run for event in events(vault))
     assert model.closed == 1
 
@@ -88,7 +91,7 @@ async def test_a_write_is_judged_and_logged_before_it_happens(vault: Path) -> No
 async def test_a_blocked_write_does_not_happen_and_the_model_is_told_why(tmp_path: Path) -> None:
     vault = make_vault(tmp_path / "v", {"judges.md": "## Class policy\n\n- reversible_write: nonsense\n"})
 
-    result, model, _ = await run(vault, [calls(("memory_write", NOTE)), says("I could not.")])
+    result, model, _ = await run(vault, [calls(("memory_write", NOTE)), says("I could not.")], model="offline")
 
     assert not (vault / "ada/memory/decision_bell_rope.md").exists()
     assert model.returned()[0].startswith("blocked:") and "judges.md" in model.returned()[0]
@@ -176,7 +179,8 @@ async def test_reading_is_judged_where_the_owner_asks_for_it(
 ) -> None:
     vault = make_vault(tmp_path / "v", files)
 
-    result, _, _ = await run(vault, [calls(("memory_search", {"query": "lamp"}), ("memory_list", {})), says("ok")])
+    steps = [calls(("memory_search", {"query": "lamp"}), ("memory_list", {})), says("ok")]
+    result, _, _ = await run(vault, steps, model="offline")
 
     assert [t.verdict for t in result.tools] == verdicts
 
@@ -327,7 +331,7 @@ async def test_a_broken_file_does_not_stop_a_run_that_only_reads(tmp_path: Path,
     vault = make_vault(tmp_path / "v")
     (vault / broken).write_bytes(b"\xff\xfe---\n: : :\n```yaml\ncost_guardrails: [\n")
 
-    result, _, _ = await run(vault, [calls(("memory_search", {"query": "lamp"})), says("ok")])
+    result, _, _ = await run(vault, [calls(("memory_search", {"query": "lamp"})), says("ok")], model="offline")
 
     assert result.status == "ok"
 

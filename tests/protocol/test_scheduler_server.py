@@ -110,7 +110,7 @@ async def test_every_form_of_when_is_kept_and_read_back(bench: Bench, when: dict
     got = await ask(bench, "get", name="brief")
     assert got.fields["when"].keys() == when.keys() and got.fields == made.fields
     if "webhook" in when:
-        assert "only schedule_fire" in got.fields["note"] and got.fields["when"] == when
+        assert "POST /hooks/git/push" in got.fields["note"] and got.fields["when"] == when
 
 
 async def test_off_and_on_and_away(bench: Bench) -> None:

@@ -133,6 +133,25 @@ async def test_a_run_that_one_client_started_is_watched_by_another_while_it_is_u
     assert "rapeseed" in (ended.structured_content or {})["text"]
 
 
+@pytest.mark.anyio
+async def test_a_gateway_that_is_relayed_has_its_gate_and_each_client_its_run(running: Path) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("serve", "--vault", str(running))
+    target = StdioServerParameters(command=line[0], args=line[1:], env=env)
+    with anyio.fail_after(90):
+        for number in range(2):
+            async with Client(target, cache=None) as client:
+                done = await client.call_tool("journal_append", {"text": f"Round {number}."})
+                assert not done.is_error, done
+
+    files = (running / "ada/log").rglob("*.jsonl")
+    lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [event["kind"] for event in lines if event["kind"] in ("run.start", "judgment")] == [
+        "run.start", "judgment", "run.start", "judgment",
+    ]  # fmt: skip
+    assert {event["host"] for event in lines if event["kind"] == "run.start"} == {"host-1#1"}
+
+
 def test_a_run_from_the_terminal_is_done_by_the_running_fleet_and_shown_as_ever(running: Path) -> None:
     env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
     line = command("run", "ada", "What burns in the lamp?", "--vault", str(running))

@@ -390,6 +390,7 @@ def test_only_these_modules_reveal_a_value() -> None:
         "shared/argosy_core/secrets/placeholders.py",
         "shared/argosy_core/secrets/redaction.py",
         "shared/argosy_core/secrets/sealed_file.py",
+        "shared/argosy_core/secrets/signatures.py",
         "shared/argosy_core/secrets/sources.py",
         "servers/argosy_secrets/tools.py",
         "host/argosy_host/cli/secret.py",

@@ -20,9 +20,8 @@ from argosy_core.secrets.redaction import PROCESS
 from argosy_core.testing.canaries import Canaries
 from argosy_core.testing.fakes import SeededIds
 from argosy_core.views.vault_reader import VaultReader
-from argosy_host.compose import load_server
 from argosy_host.foreign import named_servers
-from argosy_host.gateway import Gateway
+from argosy_host.gateway import build_gateway
 from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.trust import Approvals, state_folder
 
@@ -132,7 +131,7 @@ async def _drive(vault: Path, model: Scripted) -> list[Any]:
     config = config_for(vault, profile="full")
     book = RunBook(config.store, config.clock, config.ids, BookSettings(open_model=lambda: model))
     share_book(config.store, book)
-    gateway = Gateway([load_server(name, config) for name in ("host", "log", "memory", "journal")])
+    gateway = build_gateway(("host", "log", "memory", "journal"), config)
 
     async def told(progress: float, total: float | None, message: str | None) -> None:
         seen.append(message)

@@ -4,11 +4,13 @@ One process forks every writer, so a round costs milliseconds and no start of Py
 blocking parts are called as they are.
 
 As a program: ``python killed_rounds.py VAULT STORE ROUNDS SEED [BUG]`` prints one JSON object: what was done, and what
-was wrong; with one of the planted bugs, something should be.
+was wrong; with one of the planted bugs, something should be. STORE is ``files``, ``sqlite`` or a PostgreSQL's URL,
+whose store has a thread: it is closed, and the thread gone, before the next writer is forked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -16,11 +18,11 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from at_once import DatabaseAtOnce, ItemsAtOnce, at_once
 from planted_bugs import plant
@@ -35,12 +37,14 @@ from argosy_core.storage.chain_lines import parse_line
 from argosy_core.storage.chain_verify import verify_stream
 from argosy_core.storage.files.chain_state import ChainCache
 from argosy_core.storage.files.chain_stream import StreamLog
+from argosy_core.storage.postgres.store import PostgresStore
 from argosy_core.storage.sqlite.chain import SqliteChain
 from argosy_core.storage.sqlite.files import SqliteFiles
 from argosy_core.storage.sqlite.items import SqliteItems
-from argosy_core.testing.history import Op, Recorder, check_history, ends_of, line_of
+from argosy_core.testing.history import Op, Recorder, check_history, ends_of, is_loss, line_of
 from argosy_core.vault import Vault
 
+T = TypeVar("T")
 STREAM = "harbor"
 QUEUE = "work"
 LEASE_SECONDS = 3600.0
@@ -68,6 +72,9 @@ class FilesPlace:
         self._log = StreamLog(STREAM, self._vault, clock, SystemIds(), self._cache, hold=True)
         self.items: Any = ItemsAtOnce(self._vault, clock, SystemIds())
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return at_once(work)
+
     def append(self, append: Append) -> None:
         self._log.append([append])
 
@@ -91,6 +98,9 @@ class SqlitePlace:
         self._chain = SqliteChain(self._database, self.files, clock, SystemIds())
         self.items: Any = SqliteItems(self._database, clock, SystemIds())
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return at_once(work)
+
     def append(self, append: Append) -> None:
         self._chain._append_batch("", [append])
 
@@ -101,8 +111,39 @@ class SqlitePlace:
         self._database.close()
 
 
-Place = FilesPlace | SqlitePlace
-PLACES: Mapping[str, Callable[[Path, SystemClock], Place]] = {"files": FilesPlace, "sqlite": SqlitePlace}
+class PostgresPlace:
+    """A schema of a database on a server, as one process opens it."""
+
+    def __init__(self, url: str, root: Path, clock: SystemClock) -> None:
+        self._store = PostgresStore(url, root, clock, SystemIds())
+        self._runner = asyncio.Runner()
+        self.files: Any = self._store.files
+        self.items: Any = self._store.items
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def append(self, append: Append) -> None:
+        event = {name: value for name, value in append.event.items() if name != "key"}
+        append.finish(self.run(self._store.chain.append(append.stream, append.writer, event, key=append.key)))
+
+    def sweep(self) -> None:
+        return None
+
+    def close(self) -> None:
+        self._runner.close()
+        self._store.close()
+
+
+Place = FilesPlace | SqlitePlace | PostgresPlace
+Open = Callable[[Path, SystemClock], Place]
+
+
+def opens(store: str) -> Open:
+    """What opens a handle on *store*."""
+    if store == "files":
+        return FilesPlace
+    return SqlitePlace if store == "sqlite" else lambda root, clock: PostgresPlace(store, root, clock)
 
 
 def text_of(name: str, number: int) -> bytes:
@@ -123,10 +164,10 @@ def write_for_ever(place: Place, say: Callable[[str], None], start: int) -> None
         append = Append(STREAM, "w", {"n": number, "key": f"k{number}"}, f"k{number}", None)
         place.append(append)
         say(f"entry {number} {append.result().hash}")
-        at_once(records.enqueue(NewItem(QUEUE, {"n": number}, key=f"k{number}", max_attempts=100)))
-        for item in at_once(records.claim(QUEUE, f"w{start}", LEASE_SECONDS)):
+        place.run(records.enqueue(NewItem(QUEUE, {"n": number}, key=f"k{number}", max_attempts=100)))
+        for item in place.run(records.claim(QUEUE, f"w{start}", LEASE_SECONDS)):
             try:
-                at_once(records.complete(item, {"n": number}))
+                place.run(records.complete(item, {"n": number}))
             except Conflict:
                 continue
 
@@ -142,6 +183,9 @@ class Report:
     seconds: float = 0.0
     milliseconds_a_round: float = 0.0
     grown_descriptors: int = 0
+    lost: int = 0
+    torn: int = 0
+    double: int = 0
     wrong: list[str] = field(default_factory=list[str])
 
 
@@ -150,7 +194,7 @@ class Rounds:
 
     def __init__(self, root: Path, store: str, seed: int) -> None:
         self._root = root
-        self._open = PLACES[store]
+        self._open = opens(store)
         self._chance = random.Random(seed)
         self._number = 0
         self._documents: dict[str, int] = {}
@@ -228,8 +272,10 @@ class Rounds:
             data: bytes = place.files.read(f"{STREAM}/{name}.md").data
             first, _, _ = data.partition(b"\n")
             if data != (first + b"\n") * LINES:
+                self.report.torn += 1
                 self.report.wrong.append(f"{name} is torn")
             elif int(first.split(b" ")[1]) < number:
+                self.report.lost += 1
                 self.report.wrong.append(f"{name} lost {number}: it has {first.decode()}")
         place.close()
 
@@ -240,15 +286,18 @@ class Rounds:
         after.result()
         files = [(info.path, place.files.read_from(info.path, 0)) for info in day_files(place.files, STREAM)]
         report = verify_stream(STREAM, files)
+        self.report.torn += len(report.findings)
         self.report.wrong += [f"the log: {finding}" for finding in report.findings[:5]]
         kept: dict[int, str] = {}
         for line in b"".join(data for _, data in files).splitlines():
             fields = parse_line(line) or {}
             if fields.get("writer") == "w":
                 if fields["n"] in kept:
+                    self.report.double += 1
                     self.report.wrong.append(f"entry {fields['n']} is there twice")
                 kept[fields["n"]] = fields["hash"]
         lost = [number for number, entry_hash in self._entries.items() if kept.get(number) != entry_hash]
+        self.report.lost += len(lost)
         self.report.wrong += [f"entry {number} is lost" for number in lost[:5]]
         place.sweep()
         left = [str(path.relative_to(self._root)) for path in self._root.rglob(".*.tmp")]
@@ -260,11 +309,14 @@ class Rounds:
         place = self._open(self._root, LaterClock())
         later = LaterClock()
         records = Recorder(place.items, time.monotonic, lambda: later.now().timestamp(), self._ops.append)
-        while set(at_once(place.items.counts(QUEUE))) - set(ENDED_STATES):
-            for item in at_once(records.claim(QUEUE, "last", LEASE_SECONDS, 100)):
-                at_once(records.complete(item, {"by": "last"}))
-        ends = at_once(ends_of(place.items, QUEUE))
-        self.report.wrong += check_history(self._ops, ends)[:10]
+        while set(place.run(place.items.counts(QUEUE))) - set(ENDED_STATES):
+            for item in place.run(records.claim(QUEUE, "last", LEASE_SECONDS, 100)):
+                place.run(records.complete(item, {"by": "last"}))
+        ends = place.run(ends_of(place.items, QUEUE))
+        problems = check_history(self._ops, ends)
+        self.report.lost += sum(is_loss(problem) for problem in problems)
+        self.report.double += sum(not is_loss(problem) for problem in problems)
+        self.report.wrong += problems[:10]
         place.close()
 
 

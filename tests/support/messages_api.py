@@ -28,6 +28,7 @@ Block = dict[str, Any]
 Event = tuple[str, dict[str, Any]]
 Ending = Literal["cut", "end", "error", "hang"]
 
+PATHS = ("/v1/messages", "/v1/chat/completions")
 PIECE_CHARACTERS = 5
 _JOIN_SECONDS = 10
 
@@ -90,10 +91,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Raw:
-    """Any body at all, as a stream: for what no API should send."""
+    """Any body at all, as a stream: another API's, or what none should send. *cut* drops the connection behind it."""
 
     body: str
     content_type: str = "text/event-stream"
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers, json.loads(raw or b"null"), time.monotonic())
-        if self.path.partition("?")[0] != "/v1/messages":
+        if self.path.partition("?")[0] not in PATHS:
             return self._fail(_not_found(request))
         return self._play(self.api.next_step(request), request.body)
 
@@ -224,7 +226,9 @@ class _Handler(BaseHTTPRequestHandler):
             case Silence():
                 self._hang()
             case Raw():
-                self._send(200, step.content_type, step.body.encode(), {})
+                missing = 10 if step.cut else 0
+                self.close_connection = self.close_connection or step.cut
+                self._send(200, step.content_type, step.body.encode(), {"x-request-id": "req_raw"}, missing)
             case Reply() if body.get("stream"):
                 self._stream(step, body["model"])
             case Reply():
@@ -233,11 +237,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, step: Failure) -> None:
         error = {"type": "error", "error": {"type": step.kind, "message": step.message}, "request_id": "req_failed"}
-        headers = {"request-id": "req_failed", **step.headers}
+        headers = {"request-id": "req_failed", "x-request-id": "req_failed", **step.headers}
         self._send(step.status, "application/json", json.dumps(error).encode(), headers)
 
-    def _send(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None:
-        self._head(status, content_type, {"content-length": str(len(body)), **headers})
+    def _send(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str], missing: int = 0) -> None:
+        self._head(status, content_type, {"content-length": str(len(body) + missing), **headers})
         self.wfile.write(body)
         self.wfile.flush()
 

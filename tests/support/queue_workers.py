@@ -1,6 +1,7 @@
 """Worker processes on one queue, killed at random; what each was acknowledged, and what the store says at the end.
 
-As a program: ``python queue_workers.py VAULT STORE NAME SEED`` works until everything in the queue has ended.
+As a program, ``python queue_workers.py VAULT STORE WORKERS KILLS SEED LINES`` forks them: a worker costs milliseconds,
+and no start of Python. It prints how many it killed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,15 @@ import asyncio
 import os
 import random
 import selectors
+import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
+
+import anyio
+from children import environment
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Conflict
@@ -20,10 +26,10 @@ from argosy_core.storage.base import ENDED_STATES, Items, NewItem
 from argosy_core.storage.opening import open_store
 from argosy_core.testing.history import End, Op, Recorder, ends_of, line_of, read_lines
 
-ROOT = Path(__file__).resolve().parents[2]
 QUEUE = "work"
 LEASE_SECONDS = 1.5
-KILLED_AFTER = (1, 25)  # lines that a worker may write before it is killed
+FILLERS = 16  # tasks that put items side by side
+KILLED_AFTER = 25  # lines at most that a worker may write before it is killed
 
 
 def recorder(items: Items, folder: Path, name: str) -> Recorder:
@@ -64,66 +70,101 @@ async def fill(vault: Path, address: str, count: int) -> None:
     """Put *count* items into the queue: some with few attempts, some that exclude each other."""
     store = open_store(vault, address, create=True)
     records = recorder(store.items, vault.parent, "filler")
-    for number in range(count):
-        attempts = 1 if number % 20 == 0 else 100
-        keys = (f"key {number % 3}",) if number % 10 == 0 else ()
-        new = NewItem(QUEUE, {"n": number}, key=f"k{number}", max_attempts=attempts, conflict_keys=keys)
-        await records.enqueue(new)
+
+    async def put(first: int) -> None:
+        for number in range(first, count, FILLERS):
+            attempts = 1 if number % 20 == 0 else 100
+            keys = (f"key {number % 3}",) if number % 10 == 0 else ()
+            new = NewItem(QUEUE, {"n": number}, key=f"k{number}", max_attempts=attempts, conflict_keys=keys)
+            await records.enqueue(new)
+
+    async with anyio.create_task_group() as tasks:
+        for first in range(FILLERS):
+            tasks.start_soon(put, first)
     store.close()
 
 
-def start(vault: Path, address: str, name: str, seed: int) -> subprocess.Popen[bytes]:
-    sources = os.pathsep.join(str(ROOT / part) for part in ("servers", "shared", "host"))
-    return subprocess.Popen(
-        [sys.executable, "-P", __file__, str(vault), address, name, str(seed)],
-        env={**os.environ, "PYTHONPATH": sources},
-        stdout=subprocess.PIPE,
-    )
+class Worker:
+    """One worker, forked from a process that has everything imported and no threads."""
+
+    def __init__(self, vault: Path, address: str, name: str, seed: int) -> None:
+        self.told, said = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                os.dup2(said, 1)
+                asyncio.run(work(vault, address, name, seed))
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        os.close(said)
+
+    def end(self, *, killed: bool) -> int:
+        """Its exit code, as `subprocess` has it."""
+        if killed:
+            os.kill(self.pid, signal.SIGKILL)
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.told)
+        return os.waitstatus_to_exitcode(status)
 
 
-def run_and_kill(vault: Path, address: str, workers: int, kills: int, seed: int, bound_seconds: float) -> int:
-    """Run *workers* until everything has ended, kill one again and again and start another; the number of kills."""
+def work_and_kill(vault: Path, address: str, workers: int, kills: int, seed: int, lines: int) -> int:
+    """Run *workers* until everything has ended, kill one again and again and start another; the number of kills.
+
+    A worker is killed after at most *lines* lines of its own.
+    """
     chance, killed, started = random.Random(seed), 0, 0
-    left: dict[subprocess.Popen[bytes], int] = {}
-    deadline = time.monotonic() + bound_seconds
+    left: dict[int, tuple[Worker, int]] = {}
+    parent = os.getppid()
     with selectors.DefaultSelector() as ready:
 
         def add() -> None:
             nonlocal started
             started += 1
-            worker = start(vault, address, f"worker{started}", seed + started)
-            assert worker.stdout is not None
-            left[worker] = chance.randint(*KILLED_AFTER)
-            ready.register(worker.stdout, selectors.EVENT_READ, worker)
+            worker = Worker(vault, address, f"worker{started}", seed + started)
+            left[worker.told] = worker, chance.randint(1, lines)
+            ready.register(worker.told, selectors.EVENT_READ)
 
         for _ in range(workers):
             add()
-        try:
-            while left:
-                assert time.monotonic() < deadline, "the workers did not come to an end"
-                for key, _ in ready.select(timeout=1):
-                    worker = key.data
-                    said = os.read(key.fd, 65536)
-                    left[worker] -= said.count(b"\n")
-                    dies = bool(said) and left[worker] <= 0 and killed < kills
-                    if dies:
-                        worker.kill()
-                    if dies or not said:
-                        ready.unregister(key.fileobj)
-                        del left[worker]
-                        code = worker.wait(10)
-                        worker.stdout.close()
-                        assert code == 0 or (dies and code == -9)
-                        killed += code == -9
-                    if dies:
-                        add()
-        finally:
-            for worker in left:
-                worker.kill()
-                worker.wait(10)
-                assert worker.stdout is not None
-                worker.stdout.close()
+        while left:
+            if os.getppid() != parent:
+                os.killpg(0, signal.SIGKILL)  # whoever asked for this is gone
+            for key, _ in ready.select(timeout=1):
+                worker, lines_left = left[key.fd]
+                said = os.read(key.fd, 65536)
+                lines_left -= said.count(b"\n")
+                left[key.fd] = worker, lines_left
+                dies = bool(said) and lines_left <= 0 and killed < kills
+                if dies or not said:
+                    ready.unregister(key.fd)
+                    del left[key.fd]
+                    code = worker.end(killed=dies)
+                    assert code == 0 or (dies and code == -signal.SIGKILL), f"a worker ended with {code}"
+                    killed += code == -signal.SIGKILL
+                if dies:
+                    add()
     return killed
+
+
+def run_and_kill(
+    vault: Path, address: str, workers: int, kills: int, seed: int, bound_seconds: float, lines: int = KILLED_AFTER
+) -> int:
+    """As `work_and_kill`, in a process of its own."""
+    arguments = [str(vault), address, *(str(number) for number in (workers, kills, seed, lines))]
+    with subprocess.Popen(
+        [sys.executable, __file__, *arguments], env=environment(), stdout=subprocess.PIPE, start_new_session=True
+    ) as foreman:
+        try:
+            out, _ = foreman.communicate(timeout=bound_seconds)
+        except BaseException:
+            os.killpg(foreman.pid, signal.SIGKILL)  # the workers too
+            raise
+    assert foreman.returncode == 0, "the workers did not come to a good end"
+    return int(out)
 
 
 async def history_of(vault: Path, address: str) -> tuple[list[Op], list[End]]:
@@ -136,4 +177,5 @@ async def history_of(vault: Path, address: str) -> tuple[list[Op], list[End]]:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    given = sys.argv[3:]
+    print(work_and_kill(Path(sys.argv[1]), sys.argv[2], *(int(number) for number in given)))

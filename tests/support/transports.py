@@ -19,7 +19,7 @@ from argosy_core.fleet import packaged
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.types import Role
 from argosy_host.compose import load_server
-from argosy_host.gateway import Gateway
+from argosy_host.gateway import build_gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("servers", "shared", "host"))
@@ -66,8 +66,7 @@ async def _in_process(
     role = Role.OPERATOR if "operator" in flags else Role.AGENT
     config = ServerConfig(store=store, agent="ada", role=role, profile="full" if "full" in flags else "default")
     names = servers or tuple(server.name for server in packaged().servers)
-    parts = [load_server(name, config) for name in names]
-    target: Any = parts[0] if len(parts) == 1 else Gateway(parts).server
+    target: Any = load_server(names[0], config) if len(names) == 1 else build_gateway(names, config).server
     try:
         async with Client(target, mode=era, cache=None) as client:
             yield client

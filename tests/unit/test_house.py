@@ -110,6 +110,7 @@ def test_constraints_pin_what_the_project_asks_for_and_name_no_place() -> None:
     pinned = {_plain(line.partition("==")[0]) for line in lines}
     project = PROJECT["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["anthropic"]]
+    asked += project["optional-dependencies"]["openai"]
     asked += [line for group in PROJECT["dependency-groups"].values() for line in group]
     assert {_plain(re.split(r"[<>=!~\[; ]", line)[0]) for line in asked} <= pinned
 

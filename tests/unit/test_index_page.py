@@ -150,7 +150,7 @@ def test_a_persons_lines_around_the_block_are_kept_byte_for_byte(before: str, af
 
 
 def test_a_page_that_another_was_faster_with_is_made_of_what_is_known_then(
-    store: Store, pages: IndexPages, monkeypatch: pytest.MonkeyPatch
+    store: Store, pages: IndexPages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(store, "user_a", "A")
     replace = store.files.replace
@@ -159,7 +159,7 @@ def test_a_page_that_another_was_faster_with_is_made_of_what_is_known_then(
         """Somebody else writes a note and the page just before."""
         monkeypatch.setattr(store.files, "replace", replace)
         write(store, "user_b", "B")
-        other = open_store(store.files.root)
+        other = open_store(tmp_path)
         library = Library(other, FakeClock(), SHELVES, make_document)
         IndexPages(other.files, library, FakeClock()).rebuild("ada")
         library.close()

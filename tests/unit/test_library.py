@@ -155,9 +155,10 @@ def test_a_document_put_while_the_index_fills_stays_as_it_was_put(
     library.fresh("ada", ("notes",), patience_seconds=0.0)
     assert maker.reached.wait(20)
     content = store.files.replace("ada/memory/one.md", b"beta")
-    library.put(IndexedDocument(
+    document = IndexedDocument(
         "ada/memory/one.md", "ada", "notes", "one", "", "t", "", (), "beta", content.stamp, "2026-11-01"
-    ))  # fmt: skip
+    )
+    library.put(document.path, document.stamp, lambda: document)
     assert names(library.fresh("ada", ("notes",), patience_seconds=0.0), "beta") == ["one"]
     maker.gate.set()
     assert names(library.whole("ada", ("notes",), patience_seconds=20), "beta") == ["one"]

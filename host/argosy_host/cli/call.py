@@ -40,7 +40,7 @@ def call(
     found = packaged().find(tool)
     if found is None:
         raise NotFound(f"there is no tool {tool!r}", hint="mcp-host tools lists them")
-    parsed = _parse(arguments)
+    parsed = parse_arguments(arguments)
     outcome = anyio.run(
         functools.partial(
             call_tool, found[0].name, tool, parsed, vault=vault, agent=agent, role=Role(role), store=store
@@ -49,7 +49,8 @@ def call(
     show(outcome, as_json)
 
 
-def _parse(text: str) -> dict[str, Any]:
+def parse_arguments(text: str) -> dict[str, Any]:
+    """The arguments of a call as they are typed. Raises InvalidArgument for anything but a JSON object."""
     try:
         found: Any = json.loads(text)
     except ValueError as exc:

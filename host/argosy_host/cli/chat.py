@@ -18,6 +18,7 @@ from argosy_core.ids import SystemIds
 from argosy_core.storage.address import Address
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.chatting import Chat, choose_conversation
+from argosy_host.cli.decide import ask_here
 from argosy_host.cli.options import json_option, named, store_option, vault_option
 from argosy_host.cli.run import EXIT_CODES, Terminal
 from argosy_host.direct import opened
@@ -86,6 +87,8 @@ def _turn(talk: Chat, line: str, as_json: bool) -> int:
     else:
         assert isinstance(watcher, Terminal)
         watcher.close(result, hint, named(talk.options.vault, talk.options.store))
+        if result["questions"] and sys.stdin.isatty():
+            ask_here(result["questions"], talk.options.vault, talk.options.store)
     return EXIT_CODES[result["status"]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,40 @@ def ask(question: str | None, vault: Path, store: Address | None, as_json: bool)
         show(pending, as_json)
         return
     for waiting in (pending.structured or {})["items"]:
-        _ask_one(waiting, vault, store)
+        ask_one(waiting, vault, store)
 
 
-def _ask_one(waiting: dict[str, Any], vault: Path, store: Address | None) -> None:
-    """One question, and the answer typed to it; an empty line leaves it for later."""
-    click.echo(f"\n{waiting['question']} [{waiting['kind']}, {waiting['urgency']}] {waiting['title']}")
-    click.echo(waiting["body"])
+def ask_here(questions: Sequence[str], vault: Path, store: Address | None) -> bool:
+    """Ask, at this terminal, what a run left for a person; whether all of it is answered now."""
+    answered = True
+    for question in questions:
+        found = anyio.run(functools.partial(_call, vault, store, "desk_get", {"question": question}))
+        if found.structured is not None and found.structured["state"] == "pending":
+            answered &= ask_one(found.structured, vault, store)
+    return answered
+
+
+def ask_one(waiting: Mapping[str, Any], vault: Path, store: Address | None) -> bool:
+    """One question, and the answer typed to it; an empty line leaves it for later. Whether it is answered now."""
+    click.echo(_plain(f"\n{waiting['question']} [{waiting['kind']}, {waiting['urgency']}] {waiting['title']}"))
+    click.echo(_plain(waiting["body"]))
     if waiting.get("binding"):
         call = waiting["binding"]
-        click.echo(f"waits: {call.get('tool_name')} {json.dumps(call.get('tool_arguments'), ensure_ascii=False)}")
+        shown = json.dumps(call.get("tool_arguments"), ensure_ascii=False)
+        click.echo(_plain(f"waits: {call.get('tool_name')} {shown}"))
     choices = ", ".join(waiting["options"]) or "approve, deny, or text"
     choice = click.prompt(f"Answer ({choices}; empty leaves it)", default="", show_default=False)
-    if choice.strip():
-        answer = {"question": waiting["question"], "choice": choice.strip()}
-        outcome = anyio.run(functools.partial(_call, vault, store, "desk_answer", answer))
-        click.echo(outcome.text, err=outcome.is_error)
+    if not choice.strip():
+        return False
+    answer = {"question": waiting["question"], "choice": choice.strip()}
+    outcome = anyio.run(functools.partial(_call, vault, store, "desk_answer", answer))
+    click.echo(_plain(outcome.text), err=outcome.is_error)
+    return not outcome.is_error
+
+
+def _plain(text: str) -> str:
+    """*text* without what would steer the terminal: an agent wrote it, and must not paint over what is asked."""
+    return "".join(mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text)
 
 
 @click.command()
@@ -64,7 +83,10 @@ def _ask_one(waiting: dict[str, Any], vault: Path, store: Address | None) -> Non
 def decide(
     question: str, choice: str, vault: Path, store: Address | None, note: str | None, amend: str | None, as_json: bool
 ) -> None:
-    """Answer QUESTION. The first answer stands; an approved call runs at the agent's next run, once."""
+    """Answer QUESTION. The first answer stands.
+
+    An approved call is made once: when the client that asked makes it again, or else at the agent's next run.
+    """
     answer: dict[str, Any] = {"question": question, "choice": choice}
     if note is not None:
         answer["note"] = note

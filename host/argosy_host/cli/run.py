@@ -6,7 +6,6 @@ While the vault's fleet is up, it does the run: nothing heavy may be imported be
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from argosy_core.errors import Unavailable, error_class
 from argosy_core.storage.address import Address
 from argosy_host.cli.options import json_option, named, print_json, store_option, vault_option
 from argosy_host.progress import Progress
+from argosy_host.providers.keys import reachable
 from argosy_host.relay import MAX_HELLO_BYTES, NotRelayed, connect, hello_for
 from argosy_host.runtime import find_up
 
@@ -64,6 +64,10 @@ def run(
     else:
         assert isinstance(watcher, Terminal)
         watcher.close(result, hint, named(vault, store))
+        if result["questions"] and sys.stdin.isatty():
+            from argosy_host.cli.decide import ask_here
+
+            ask_here(result["questions"], vault, store)
     sys.exit(EXIT_CODES[result["status"]])
 
 
@@ -73,7 +77,7 @@ def _relayed(vault: Path, store: Address | None, asked: Mapping[str, Any], watch
     if found is None or not found[1].serves(store):
         return None
     place, facts = found
-    hello = hello_for(facts, want="run", has_key=bool(os.environ.get("ANTHROPIC_API_KEY")), **asked)
+    hello = hello_for(facts, want="run", keys=reachable(), **asked)
     if len(json.dumps(hello)) >= MAX_HELLO_BYTES:
         return None
     try:

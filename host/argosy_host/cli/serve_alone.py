@@ -7,6 +7,7 @@ import binascii
 import functools
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from typing import Any
 import anyio
 import click
 
+from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, InvalidArgument
 from argosy_core.fleet import packaged
 from argosy_core.serving.config import Profile, ServerConfig, open_store
-from argosy_core.serving.server import ArgosyServer
 from argosy_core.storage.address import Address
 from argosy_core.types import Role
 from argosy_host.collector import settle
 from argosy_host.compose import HOST_KEY_VARIABLE, load_server
+from argosy_host.tokens import BearerCheck, Tokens
+from argosy_host.trust import state_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,11 @@ def serve_alone(options: ServeOptions) -> None:
         host_key=_host_key(),
         log_level=options.log_level,
     )
-    names = options.servers or tuple(server.name for server in packaged().servers)
-    parts = [load_server(name, config) for name in dict.fromkeys(names)]
+    names = tuple(dict.fromkeys(options.servers or (server.name for server in packaged().servers)))
+    main, each = _alone(names[0], config) if len(names) == 1 else _gateway(names, config, options.address is not None)
     settle()
     try:
-        anyio.run(functools.partial(_serve, parts, options.address))
+        anyio.run(functools.partial(_serve, main, each, options.address, _verifier(opened.root, config.clock)))
     finally:
         opened.close()
 
@@ -82,8 +85,13 @@ def _host_key() -> bytes | None:
         raise InvalidArgument(f"{HOST_KEY_VARIABLE} is not base64", hint="the host sets it; leave it unset") from exc
 
 
-async def _serve(parts: list[ArgosyServer], address: str | None) -> None:
-    main: Any = parts[0] if len(parts) == 1 else _gateway(parts)
+def _verifier(vault: Path, clock: Clock) -> BearerCheck | None:
+    """Who is asked about callers over HTTP; nobody where the vault never had a token."""
+    tokens = Tokens(state_folder(), vault, clock)
+    return BearerCheck(tokens) if tokens.listed() else None
+
+
+async def _serve(main: Any, each: Mapping[str, Any], address: str | None, verifier: BearerCheck | None) -> None:
     if address is None:
         from argosy_core.serving.stdio import serve_stdio
 
@@ -91,11 +99,22 @@ async def _serve(parts: list[ArgosyServer], address: str | None) -> None:
         return
     from argosy_core.serving.http import parse_address, serve_http
 
-    each = {part.short_name: part for part in parts} if len(parts) > 1 else {}
-    await serve_http(main, each, parse_address(address), lambda url: click.echo(f"serving {url}", err=True))
+    told = " to those with a token" if verifier else ""
+    await serve_http(
+        main, each, parse_address(address), lambda url: click.echo(f"serving {url}{told}", err=True), verifier
+    )
 
 
-def _gateway(parts: list[ArgosyServer]) -> Any:
-    from argosy_host.gateway import Gateway
+def _alone(name: str, config: ServerConfig) -> tuple[Any, Mapping[str, Any]]:
+    return load_server(name, config), {}
 
-    return Gateway(parts).server
+
+def _gateway(names: Sequence[str], config: ServerConfig, over_http: bool) -> tuple[Any, Mapping[str, Any]]:
+    """The servers as one, and for HTTP each of them besides; all of them behind the gate."""
+    from argosy_core.serving.identity import RunTokens
+    from argosy_host.gateway import build_gateway, parts_alone
+
+    tokens = RunTokens(config.clock)
+    gateway = build_gateway(names, config, tokens)
+    each = parts_alone(gateway, config, tokens) if over_http else {}
+    return gateway.server, {name: part.server for name, part in each.items()}

@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from argosy_core.errors import Unavailable
-from argosy_host.providers.anthropic_errors import (
-    KEY_VARIABLE,
-    from_request,
-    from_stream,
-    missing_key,
-    missing_sdk,
-    no_answer,
-)
 from argosy_host.providers.anthropic_reply import Arrival
 from argosy_host.providers.anthropic_wire import PROVIDER, encode
+from argosy_host.providers.api_errors import ApiErrors
 from argosy_host.providers.base import ModelReply, ModelRequest, TextSink
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
     from anthropic.lib.streaming import AsyncMessageStream
 
+ERRORS = ApiErrors(
+    "Anthropic API", "Anthropic", "anthropic", "ANTHROPIC_API_KEY",
+    {
+        "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+        "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "api_error": 500,
+        "timeout_error": 504, "overloaded_error": 529,
+    },
+)  # fmt: skip
 _CONNECT_SECONDS = 10.0
 _DRAIN_SECONDS = 0.25
 
@@ -91,9 +92,9 @@ class AnthropicModel:
                 return await stack.enter_async_context(self._client.messages.stream(**body))
         except APIError as error:
             # Not chained: the SDK's error holds the request, and the request holds the key.
-            raise from_request(error, self._key) from None
+            raise ERRORS.from_request(error, self._key) from None
         except TimeoutError:
-            raise no_answer() from None
+            raise ERRORS.no_answer() from None
 
     async def _texts(self, stream: AsyncMessageStream[None], arrival: Arrival) -> AsyncGenerator[str, None]:
         with self._reading(stream, arrival):
@@ -110,7 +111,7 @@ class AnthropicModel:
         try:
             yield
         except Exception as error:
-            raise from_stream(error, self._key, stream.request_id, arrival.characters) from None
+            raise ERRORS.from_stream(error, self._key, stream.request_id, arrival.characters) from None
 
 
 async def _drain(stream: AsyncMessageStream[None]) -> None:
@@ -120,10 +121,10 @@ async def _drain(stream: AsyncMessageStream[None]) -> None:
 
 
 def _usable_key(given: str | None) -> str:
-    key = (given or os.environ.get(KEY_VARIABLE) or "").strip()
+    key = (given or os.environ.get(ERRORS.key_variable) or "").strip()
     # Anything else cannot stand in a header, and would come back as an error that quotes it.
     if not (key and key.isascii() and key.isprintable()):
-        raise missing_key()
+        raise ERRORS.missing_key()
     return key
 
 
@@ -131,6 +132,6 @@ def _connect(key: str, base_url: str | None, max_retries: int, timeout_seconds: 
     try:
         import anthropic
     except ImportError as error:
-        raise missing_sdk() from error
+        raise ERRORS.missing_sdk() from error
     timeout = anthropic.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS))
     return anthropic.AsyncAnthropic(api_key=key, base_url=base_url, max_retries=max_retries, timeout=timeout)

@@ -101,6 +101,8 @@ class ModelRequest:
     max_output_tokens: int = 4000
     # An ISO date; what "today" and "this week" mean. Models have no clock of their own.
     today: str = ""
+    # None leaves it to the model. Not every model lets itself be told.
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 
 from argosy_core.clock import Clock, rfc3339
 from argosy_core.errors import ArgosyError, BudgetExhausted, Conflict, Unavailable
 from argosy_core.ids import Ids, new_run_id
+from argosy_core.policy.grants import ROOT
 from argosy_core.serving.identity import RunTokens
 from argosy_core.storage.base import Entry, Store
+from argosy_core.views.vault_reader import VaultReader
 from argosy_host.presence import Presence
 from argosy_host.providers.base import Model
+from argosy_host.purse import Purse, breaker_of, grant_of, purses_of
 from argosy_host.running.history import result_path
 from argosy_host.running.live import Live, Starter, Watcher
 from argosy_host.runs import WRITER, Origin, start_key, task_hash
@@ -65,6 +68,7 @@ class RunBook:
         self._live: dict[str, Live] = {}
         self._ended: OrderedDict[str, Live] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._elsewhere: OrderedDict[str, Purse] = OrderedDict()
         self._users = 0
 
     # Life
@@ -119,14 +123,19 @@ class RunBook:
         if key is not None and (known := await self._started_as(agent, task, key)) is not None:
             return known
         live = self._make(agent, task, starter)
+        purse = await to_thread.run_sync(self._purse_above, starter)
+        breaker_of(self._store, self._clock).check(agent, (purse.grant if purse else ROOT).limits)
+        own = purse.below(live.run) if purse is not None else None
         await self.arrive()
         self._live[live.run] = live
         origin = Origin(
             trigger=trigger, key=key, parent=starter.run, started_by=starter.name, depth=live.depth,
             principal=starter.principal,
         )  # fmt: skip
-        self._keep(self._go(live, RunOptions(self._store.root, agent, task, self._settings.model, origin=origin,
-                                             run=live.run, journal=True)))  # fmt: skip
+        options = RunOptions(
+            self._store.root, agent, task, self._settings.model, origin=origin, purse=own, run=live.run, journal=True
+        )
+        self._keep(self._go(live, options, purse))
         try:
             return await self._recorded(live)
         except Conflict:
@@ -144,7 +153,7 @@ class RunBook:
         if depth > MAX_DEPTH:
             raise BudgetExhausted(f"runs start runs at most {MAX_DEPTH} deep", hint="do it in this run")
         run, started_at = new_run_id(self._clock, self._ids), rfc3339(self._clock.now())
-        return Live(run, agent, task, starter, started_at, depth)
+        return Live(run, agent, task, starter, started_at, depth, began=self._clock.monotonic())
 
     async def _started_as(self, agent: str, task: str, key: str) -> str | None:
         """The run that was started under *key*. Raises Conflict when that had another task."""
@@ -163,7 +172,21 @@ class RunBook:
             raise live.error
         return live.run
 
-    async def _go(self, live: Live, options: RunOptions) -> None:
+    def _purse_above(self, starter: Starter) -> Purse | None:
+        """The purse that a new run's share comes out of; None for what no run starts. Blocks."""
+        if starter.run is None:
+            return None
+        purses = purses_of(self._store)
+        known = purses.get(starter.run) or self._elsewhere.get(starter.run)
+        if known is None:  # the run is in another process: what it starts here is counted here
+            reader = VaultReader(self._store.files)
+            grant = ROOT if starter.grant is None else grant_of(starter.grant, str(starter.agent), reader, self._clock)
+            known = self._elsewhere.setdefault(starter.run, Purse(grant))
+            while len(self._elsewhere) > ENDED_KEPT:
+                self._elsewhere.popitem(last=False)
+        return known
+
+    async def _go(self, live: Live, options: RunOptions, purse: Purse | None) -> None:
         inside_run.set(True)
         watcher = Watcher(live, self._ring)
         try:
@@ -179,6 +202,10 @@ class RunBook:
             logger.exception("the run %s broke", live.run)
             live.error = Unavailable(f"the run broke: {type(error).__name__}", hint="mcp-host doctor")
         finally:
+            if purse is not None:
+                purse.ended(live.run, self._clock.monotonic() - live.began)
+            failed = live.result is None or live.result.status == "error"
+            breaker_of(self._store, self._clock).note(live.agent, failed and not live.scope.cancel_called)
             self._close(live)
 
     def _close(self, live: Live) -> None:

@@ -51,8 +51,8 @@ class RunDesk:
         Raises PermissionDenied (this run may not start that agent), NotFound, and what `RunBook.start` raises.
         """
         await to_thread.run_sync(self._check_target, caller, agent)
-        starter = Starter(caller.agent, caller.run, caller.principal)
-        run = await self.book.start(agent, task, starter, key, "agent" if caller.run else "client")
+        starter = Starter(caller.agent, _run_of(caller), caller.principal, caller.grant)
+        run = await self.book.start(agent, task, starter, key, "agent" if _run_of(caller) else "client")
         live = self.book.live(run)
         if live is not None and wait_seconds > 0:
             await _wait(live, min(wait_seconds, MAX_WAIT_SECONDS), report)
@@ -62,7 +62,7 @@ class RunDesk:
         names = list_agents(self._reader)
         if agent not in names:
             raise NotFound(f"there is no agent {agent[:80]!r}", hint=f"agents: {', '.join(names)}")
-        if caller.run is None:
+        if _run_of(caller) is None:
             return  # a person's client: what the agent then does is judged all the same
         if caller.agent is None or not may_start(load_agent(self._reader, caller.agent), agent):
             hint = "its roster.md names whom it delegates to"
@@ -93,7 +93,7 @@ class RunDesk:
     async def intervene(self, caller: Caller, run: str, action: Action, guidance: str | None) -> RunState:
         """Steer a run. Raises NotFound, PermissionDenied (somebody else's), InvalidArgument."""
         row = await self._visible(caller, run)
-        own = row.started_by == (caller.agent or "operator") and row.parent == caller.run
+        own = row.started_by == (caller.agent or "operator") and row.parent == _run_of(caller)
         if caller.role is not Role.OPERATOR and not own:
             raise PermissionDenied(f"{run} was not started by you", hint="an operator may: --role operator")
         if row.status == "in_flight":
@@ -117,7 +117,7 @@ class RunDesk:
 
         def read() -> list[Contract]:
             found = read_contracts(self._reader)
-            if caller.run is None:
+            if _run_of(caller) is None:
                 return found
             if caller.agent not in {contract.agent for contract in found}:
                 return []  # the fleet itself
@@ -184,6 +184,11 @@ class RunDesk:
     def health(self) -> dict[str, object]:
         """How this process is."""
         return {"running": self.book.running, "process": self.book.mark}
+
+
+def _run_of(caller: Caller) -> str | None:
+    """The run that calls; None for a person's client, whatever the gateway logs its calls under."""
+    return caller.run if caller.role is Role.HOST else None
 
 
 async def _wait(live: Live, seconds: float, report: Report) -> None:

@@ -27,6 +27,7 @@ class Starter:
     agent: str | None
     run: str | None = None
     principal: str | None = None
+    grant: str | None = None  # as its token carries it
 
     @property
     def name(self) -> str:
@@ -44,6 +45,7 @@ class Live:
     starter: Starter
     started_at: str
     depth: int
+    began: float = 0.0
     scope: CancelScope = field(default_factory=CancelScope)
     recorded: anyio.Event = field(default_factory=anyio.Event)
     ended: anyio.Event = field(default_factory=anyio.Event)

@@ -54,10 +54,14 @@ def render_head(fields: Mapping[str, Any], eol: str = "\n") -> str:
 
 def entry_lines(key: str, value: Any, label: str | None = None, flow: bool = False) -> list[str]:
     """The lines that set *key* to *value*; *label* is the key as it was already written, *flow* asks for brackets."""
-    label = label or _key(key)
-    if type(value) in _SCALARS and not (isinstance(value, str) and "\n" in value):  # most are, and need no layout
-        return [f"{label}: {_flow(value, 0)}"]
-    return list(_pair(label, value, 0, flow or key in FLOW_KEYS))
+    if label is None and type(value) in _SCALARS and not (isinstance(value, str) and len(value) > _SHORT_CHARS):
+        return list(_short_lines(key, value))  # heads are made of the same few lines again and again
+    return list(_pair(label or _key(key), value, 0, flow or key in FLOW_KEYS))
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _short_lines(key: str, value: str | int | bool | None) -> tuple[str, ...]:
+    return tuple(_pair(_key(key), value, 0))
 
 
 def _pair(label: str, value: Any, depth: int, flow: bool = False) -> Iterator[str]:
@@ -120,16 +124,6 @@ def _key(key: object, inside: bool = False) -> str:
 
 
 def _text(text: str, inside: bool) -> str:
-    # Heads are made of the same few words again and again.
-    return _short_text(text, inside) if len(text) <= _SHORT_CHARS else _written(text, inside)
-
-
-@functools.lru_cache(maxsize=1024)
-def _short_text(text: str, inside: bool) -> str:
-    return _written(text, inside)
-
-
-def _written(text: str, inside: bool) -> str:
     if _is_plain(text) and not (inside and _UNSAFE_IN_FLOW.intersection(text)):
         return text
     if ('"' in text or "\\" in text) and not _unsafe().search(text):

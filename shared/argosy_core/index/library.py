@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
-from argosy_core.index.documents import IndexedDocument
+from argosy_core.index.documents import IndexedDocument, Stamp
 from argosy_core.index.face import Index
 from argosy_core.index.filling import Fills, Progress, Shelf
 from argosy_core.index.opening import open_index
@@ -43,9 +43,9 @@ class Library:
         self._make = make
         self._dirty: set[str] = set()
         # Stamps of own writes: the watcher reports them too, and they are in the index already.
-        self._own: dict[str, tuple[int, int]] = {}
+        self._own: dict[str, Stamp] = {}
         self._guard = threading.Lock()
-        self._waiting: dict[str, IndexedDocument] = {}
+        self._waiting: dict[str, Callable[[], IndexedDocument]] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -76,16 +76,17 @@ class Library:
         """Call *told* after documents went into the index, from a thread of the library's own. It must not block."""
         self._listeners.append(told)
 
-    def put(self, document: IndexedDocument) -> None:
-        """Take in a file that was just written, in a thread of its own and at the latest before the next search.
+    def put(self, path: str, stamp: Stamp, make: Callable[[], IndexedDocument]) -> None:
+        """Take in the file at *path*, just written with *stamp*, as what *make* gives: in a thread of its own, and at
+        the latest before the next search.
 
         Writers do not wait for the index: it is a projection, and what arrives together goes in together.
         """
         with self._guard:
             if len(self._own) >= OWN_KEPT:
                 self._own.clear()
-            self._own[document.path] = document.stamp
-            self._waiting[document.path] = document
+            self._own[path] = stamp
+            self._waiting[path] = make
         self._call_worker()
 
     def _call_worker(self) -> None:
@@ -117,8 +118,9 @@ class Library:
             waiting, self._waiting = self._waiting, {}
         if not waiting:
             return
-        self.index.put(*waiting.values())
-        for document in waiting.values():
+        documents = [make() for make in waiting.values()]
+        self.index.put(*documents)
+        for document in documents:
             self._untidy[document.agent] = self._untidy.get(document.agent, 0) + 1
 
     def _tidy(self) -> None:

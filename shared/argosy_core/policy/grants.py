@@ -77,6 +77,11 @@ class Grant:
         """Whether the model *name* may be used."""
         return covers(self.models, name, name_inside)
 
+    @property
+    def bounds_reading(self) -> bool:
+        """Whether it says anything that a call which only reads may go against."""
+        return bool(self.denied) or any(found is not None for found in (self.tools, self.paths, self.hosts))
+
     def has_ended(self, now: datetime) -> bool:
         """Whether its time is over."""
         return self.until is not None and self.until <= now

@@ -7,7 +7,7 @@ that is not understood must not turn into the default one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from argosy_core.policy.checks import Checks, Read
@@ -29,7 +29,18 @@ from argosy_core.policy.judges_model import (
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
 from argosy_core.yamltext import YamlProblem, is_list
 
+FILE = "judges.md"
 __all__ = ["JudgesFile", "PolicyInvalid", "ResolvedPolicy", "merge_floor", "parse_judges", "policy_version"]
+
+
+def load_judges(read: Callable[[str], bytes | None], agent: str) -> ResolvedPolicy:
+    """What the fleet's file and *agent*'s say together; *read* gives a file of the vault, None where there is none.
+
+    Raises PolicyInvalid, and what *read* raises.
+    """
+    paths = (FILE, f"{agent}/{FILE}")
+    floor, own = (None if (data := read(path)) is None else parse_judges(data, path) for path in paths)
+    return merge_floor(floor, own)
 
 
 def parse_judges(source: str | bytes, where: str = "judges.md") -> JudgesFile:

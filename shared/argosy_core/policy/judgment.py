@@ -10,6 +10,15 @@ from typing import Any
 from argosy_core.errors import ArgosyError
 from argosy_core.types import Verdict
 
+# In the metadata of a completion that a client made for a judge: what it cost, and why there is none.
+COST_META = "argosy/cost_usd"
+FAILURE_META = "argosy/failure"
+
+
+def acted_key(question: str) -> str:
+    """Under which the host logs, before it acts on the answer to *question*, that it does: one run gets it."""
+    return f"acted:{question}"
+
 
 class EnforcementAction(StrEnum):
     """What was done about a verdict; one of these stands in every judgment event."""

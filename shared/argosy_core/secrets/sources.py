@@ -16,7 +16,7 @@ PREFIX = "ARGOSY_SECRET_"
 SERVICE = "argosy"  # the name that entries of ours have in a keyring
 KEYRING_SECONDS = 5.0  # a locked keyring asks somebody on a screen that may not be there
 # What the fleet itself reads from the environment: listed and kept out of texts, though it is in nobody's audience.
-USED_BY_THE_FLEET = frozenset({"ANTHROPIC_API_KEY"})
+USED_BY_THE_FLEET = frozenset({"ANTHROPIC_API_KEY", "OPENAI_API_KEY"})
 _T = TypeVar("_T")
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
+from mcp.server.auth.provider import TokenVerifier
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
 
@@ -56,11 +57,20 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def build_app(main: AnyServer, parts: Mapping[str, AnyServer], address: Address) -> Starlette:
-    """The ASGI application: *main* at ``/mcp``, each of *parts* at ``/<name>/mcp``."""
+def build_app(
+    main: AnyServer, parts: Mapping[str, AnyServer], address: Address, verifier: TokenVerifier | None = None
+) -> Starlette:
+    """The ASGI application: *main* at ``/mcp``, each of *parts* at ``/<name>/mcp``.
+
+    With *verifier*, only for those whose bearer token it knows.
+    """
+    from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+    from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.authentication import AuthenticationMiddleware
     from starlette.responses import PlainTextResponse
-    from starlette.routing import Route
+    from starlette.routing import Mount, Route
 
     hosts = _hosts(address)
     security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts])
@@ -83,7 +93,14 @@ def build_app(main: AnyServer, parts: Mapping[str, AnyServer], address: Address)
     async def alive(_: Any) -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    return Starlette(routes=[*routes, Route("/health/live", alive)], lifespan=lifespan)
+    if verifier is None:
+        return Starlette(routes=[*routes, Route("/health/live", alive)], lifespan=lifespan)
+    guarded = Mount("/", app=RequireAuthMiddleware(Starlette(routes=routes), required_scopes=[]))
+    known = [
+        Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(verifier)),
+        Middleware(AuthContextMiddleware),
+    ]
+    return Starlette(routes=[Route("/health/live", alive), guarded], middleware=known, lifespan=lifespan)
 
 
 def _hosts(address: Address) -> list[str]:
@@ -96,6 +113,7 @@ async def serve_http(
     parts: Mapping[str, AnyServer],
     address: Address,
     started: Callable[[str], None] = lambda _: None,
+    verifier: TokenVerifier | None = None,
 ) -> None:
     """Serve until interrupted; *started* is told the URL once the port is open.
 
@@ -105,7 +123,7 @@ async def serve_http(
 
     bound = bind(address)
     actual = Address(address.host, bound.getsockname()[1])
-    app = build_app(main, parts, actual)
+    app = build_app(main, parts, actual, verifier)
     config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
     shown = f"[{actual.host}]" if ":" in actual.host else actual.host
     started(f"http://{shown}:{actual.port}/mcp")

@@ -1,7 +1,8 @@
 """Who is calling: a verified bearer token, the host's signed run token, the launch flag, in this order.
 
 A run token is ``base64url(JSON) "." base64url(Ed25519 signature over the JSON bytes)``; the JSON holds agent, run,
-grant, generation, exp (seconds since 1970) and, where the run is somebody's, principal.
+grant, generation, exp (seconds since 1970) and, where the run is somebody's, principal. The gateway's own token for a
+call that a client makes has the client's role besides: whoever shows it is that client in a run, and no host.
 
 The principal is never an argument. Over stdio and the private door it is ``local``, the user who started the server.
 Over HTTP it is made from the verified token: SHA-256 of issuer, NUL and subject in hex, the older system's rule; of the
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 RUN_META = "argosy/run"
 OPERATOR_SCOPE = "argosy:operator"
+AGENT_CLAIM = "argosy/agent"  # of a verified bearer token: as which agent its holder calls
 _REMEMBERED = 256  # verified tokens kept, so that a run's later calls cost no signature check
 
 
@@ -59,8 +61,12 @@ class RunTokens:
         generation: int = 0,
         ttl_seconds: float = 3600,
         principal: str | None = None,
+        role: Role = Role.HOST,
     ) -> str:
-        """A token for one run, valid for *ttl_seconds*; *principal* is whose run it is."""
+        """A token for one run, valid for *ttl_seconds*; *principal* is whose run it is.
+
+        With another *role* than the host's it names a client of the gateway, and gives it no more than that role.
+        """
         fields = {
             "agent": agent,
             "run": run,
@@ -70,6 +76,8 @@ class RunTokens:
         }
         if principal is not None:
             fields["principal"] = principal
+        if role is not Role.HOST:
+            fields["role"] = role.value
         body = json.dumps(fields, ensure_ascii=False).encode()
         return f"{_encode(body)}.{_encode(self._key.sign(body))}"
 
@@ -119,7 +127,9 @@ def _claims(fields: Mapping[str, Any]) -> tuple[Caller, float]:
     principal = fields.get("principal", UNATTENDED_PRINCIPAL)
     if not isinstance(principal, str) or check_new_name(principal) != principal:
         raise ValueError("a principal is the name of a folder")
-    caller = Caller(agent, Role.HOST, "run_token", run=run, grant=grant, generation=generation, principal=principal)
+    role = Role(fields.get("role", Role.HOST))
+    source = "run_token" if role is Role.HOST else "client"
+    caller = Caller(agent, role, source, run=run, grant=grant, generation=generation, principal=principal)
     return caller, float(expires)
 
 
@@ -139,7 +149,9 @@ def identify(meta: Mapping[str, Any] | None, launched: Caller, verifier: TokenVe
         operator = OPERATOR_SCOPE in bearer.scopes
         role = Role.OPERATOR if operator else Role.AGENT
         principal = bearer_principal(bearer)
-        return Caller(launched.agent, role, source="bearer", scopes=tuple(bearer.scopes), principal=principal)
+        stated = (bearer.claims or {}).get(AGENT_CLAIM)
+        agent = stated if isinstance(stated, str) else launched.agent
+        return Caller(agent, role, source="bearer", scopes=tuple(bearer.scopes), principal=principal)
     token = (meta or {}).get(RUN_META)
     if token is not None:
         return verifier.verify(str(token))

@@ -43,6 +43,7 @@ from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
 from argosy_core.serving.schema_cache import fill_schemas
 from argosy_core.serving.shaping import explain_crash, explain_validation, shape_error, shape_result
 from argosy_core.serving.toolbox import ToolBox, ToolEntry, may_call
+from argosy_core.serving.tracing import trace_when_taken
 from argosy_core.types import ActionClass, Caller, Role
 
 _lister: ContextVar[Caller | None] = ContextVar("argosy_lister", default=None)
@@ -111,6 +112,7 @@ class ArgosyServer(DocumentServer):
         )
         # The SDK has no public way to its lower layer, where the 2025 subscriptions are registered.
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
+        trace_when_taken(self._lowlevel_server)
         self._lowlevel_server.get_tool_input_schema = self.input_schema_of
         self._add_status_resource()
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)

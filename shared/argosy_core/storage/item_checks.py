@@ -15,6 +15,7 @@ MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_DEPTH = 32  # an item's file is indented for people: depth is width
 MAX_TEXT_CHARS = 4_000
 MAX_NAME_CHARS = 200
+MAX_GRANT_CHARS = 64_000  # an id, or all of it as JSON
 MAX_QUEUE_BYTES = 100
 MAX_NAMES = 20
 MAX_PRIORITY = 1_000_000
@@ -32,9 +33,11 @@ def check_new(new: NewItem) -> None:
     _check_names(new.conflict_keys, "conflict_keys")
     for hold in new.holds:
         check_text(hold, "a hold")
-    for name, value in (("key", new.key), ("creator", new.creator), ("grant", new.grant), ("trigger", new.trigger)):
+    for name, value in (("key", new.key), ("creator", new.creator), ("trigger", new.trigger)):
         if value is not None:
             check_name(value, name)
+    if new.grant is not None and (not new.grant or len(new.grant) > MAX_GRANT_CHARS):
+        raise InvalidArgument(f"a grant has 1 to {MAX_GRANT_CHARS} characters")
     check_priority(new.priority)
     if not _is_number(new.max_attempts, int) or not 1 <= new.max_attempts <= MAX_ATTEMPTS:
         raise InvalidArgument(f"max_attempts is a number from 1 to {MAX_ATTEMPTS}")

@@ -131,6 +131,11 @@ async def ends_of(items: Items, queue: str) -> list[End]:
             return found
 
 
+def is_loss(problem: str) -> bool:
+    """Whether *problem*, of `check_history`, says that something was lost; the others say that it was done twice."""
+    return problem.endswith((" is lost", " forgot a claim")) or " never ended: " in problem
+
+
 def check_history(ops: Iterable[Op], ends: Iterable[End], skew_seconds: float = 0.0) -> list[str]:
     """Every way in which the history is not one of a queue that keeps its promises; [] when it is.
 

@@ -1,0 +1,3 @@
+"""What stands between a client of the gateway and the fleet: the gate of runs, for a person's client."""
+
+from __future__ import annotations
