@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from argosy_core.errors import ArgosyError
-from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import IndexedDocument
+from argosy_core.index.face import Index
 from argosy_core.index.library import Library
 from argosy_core.serving.results import decode_offset, encode_cursor
 from argosy_core.storage.base import Files
@@ -59,7 +59,7 @@ class Linter:
             self._reports[key] = self._made(agent, index, path)
         return self._reports[key]
 
-    def _made(self, agent: str, index: DocumentIndex, path: str) -> _Report:
+    def _made(self, agent: str, index: Index, path: str) -> _Report:
         documents = [(_fact(document), document.stamp[0]) for document in index.scan(agent, "notes")]
         facts = [fact for fact, _ in documents]
         found = [
@@ -76,7 +76,7 @@ class Linter:
                 shown.append(finding)
         return len(facts), {kind: counts[kind] for kind in KINDS if counts[kind]}, shown
 
-    def _of_links(self, agent: str, index: DocumentIndex) -> Iterator[Finding]:
+    def _of_links(self, agent: str, index: Index) -> Iterator[Finding]:
         for scope in ("notes", "wiki"):
             for path, target in index.unresolved(agent, scope, MOST_OF_A_KIND):
                 name = path.split("/", 2)[2].removesuffix(".md")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from argosy_core.errors import ArgosyError
-from argosy_core.index.document_index import DocumentIndex
+from argosy_core.index.face import Index
 from argosy_core.index.library import Library
 from argosy_core.links import link_key, links_in
 from argosy_core.storage.base import Files
@@ -61,7 +61,7 @@ class Recaller:
         recent = index.list(agent=agent, scope="notes", limit=RECENT).items
         yield from self._read_all(agent, [(entry.path, "recent") for entry in recent])
 
-    def _linked(self, agent: str, index: DocumentIndex, matches: Sequence[Candidate]) -> Iterator[tuple[str, str]]:
+    def _linked(self, agent: str, index: Index, matches: Sequence[Candidate]) -> Iterator[tuple[str, str]]:
         for match in matches:
             for name in links_in(match.body)[:LINKED]:
                 entry = best_match(index.resolve(agent, link_key(name)), name)

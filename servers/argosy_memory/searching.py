@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from argosy_core.errors import BudgetExhausted, Corrupted, Unavailable
-from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import Hit as IndexHit
+from argosy_core.index.face import Index
 from argosy_core.index.fusion import fuse
 from argosy_core.index.library import Library
 from argosy_core.index.search import Request
@@ -89,9 +89,7 @@ class Searcher:
         many = words.truncated or len({hit.path for hit in (*words.hits, *near)}) > question.limit
         return Found(both, "hybrid", many, words.relaxed, remarks)
 
-    def _near(
-        self, index: DocumentIndex, agent: str, question: Question, remarks: list[str]
-    ) -> Sequence[IndexHit] | None:
+    def _near(self, index: Index, agent: str, question: Question, remarks: list[str]) -> Sequence[IndexHit] | None:
         """The nearest in meaning; None when no vectors can be had."""
         try:
             vector = self._meanings.query(agent, question.text)

@@ -58,6 +58,26 @@ class Served:
         return result.structured_content or {}
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request: pytest.FixtureRequest) -> str:
+    return ADDRESS if request.param == "sqlite" else str(request.getfixturevalue("postgres").url())
+
+
+async def test_memory_and_journal_are_searched(address: str, vault: Path, tmp_path: Path) -> None:
+    store = open_store(vault, address)
+    served = Served(store)
+    await served.call("memory_write", **BELL)
+    await served.call("journal_append", text="The harbor bell was rung at noon.")
+    by_form = await served.call("memory_search", query="renewing spring*", explain=True)
+    phrase = await served.call("memory_search", query='"bell rope"', types=["decision"])
+    days = await served.call("journal_search", query="harbor bells")
+    await to_thread.run_sync(store.close)
+    assert by_form["hits"][0]["name"] == phrase["hits"][0]["name"] == "decision_bell_rope"
+    assert "rung at noon" in str(days)
+    if address != ADDRESS:
+        assert not list(tmp_path.rglob("index.sqlite")), "no host keeps an index of its own"
+
+
 @pytest.fixture
 async def served(vault: Path) -> Any:
     store = open_store(vault, ADDRESS)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from argosy_core.clock import Clock
 from argosy_core.errors import Unavailable
-from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import IndexedDocument, Stamp
+from argosy_core.index.face import Index
 from argosy_core.index.sync import reconcile
 from argosy_core.storage.base import Store
 
@@ -65,7 +65,7 @@ class Fill:
 class Fills:
     """The comparisons of one index with one store: at most one runs at a time, each shelf's once."""
 
-    def __init__(self, index: DocumentIndex, store: Store, clock: Clock, load: Load) -> None:
+    def __init__(self, index: Index, store: Store, clock: Clock, load: Load) -> None:
         self._index = index
         self._files = store.files
         self._bell = store.bell

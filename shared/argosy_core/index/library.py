@@ -12,13 +12,13 @@ from contextlib import suppress
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
-from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import IndexedDocument, Stamp
+from argosy_core.index.face import Index
 from argosy_core.index.filling import Fills, Progress, Shelf
+from argosy_core.index.opening import open_index
 from argosy_core.storage.base import Store
 
 __all__ = ["Library", "MakeDocument", "Progress", "Shelf"]
-FILE = "index.sqlite"
 OWN_KEPT = 10_000
 CLOSE_SECONDS = 5.0
 TIDY_EVERY = 500  # documents written one by one
@@ -52,7 +52,7 @@ class Library:
         self._untidy: dict[str, int] = {}
         self._taking = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        self.index = DocumentIndex(store.state_path(FILE), clock=clock)
+        self.index: Index = open_index(store, clock)
         self._fills = Fills(self.index, store, clock, self._load)
         self._stop_listening = store.bell.listen("", self._heard)
 
@@ -129,7 +129,7 @@ class Library:
             del self._untidy[agent]
             self.index.tidy(agent)
 
-    def fresh(self, agent: str, scopes: Iterable[str], patience_seconds: float | None = None) -> DocumentIndex:
+    def fresh(self, agent: str, scopes: Iterable[str], patience_seconds: float | None = None) -> Index:
         """The index, after what is known to have changed in *scopes* of *agent* was taken in.
 
         A comparison with the disk that is due is waited for at most *patience_seconds* (by default a moment, longer
@@ -146,7 +146,7 @@ class Library:
         is_first = any(self.index.needs_rebuild(agent, shelf.scope) for shelf in shelves)
         return PATIENCE_SECONDS if is_first else REPEAT_PATIENCE_SECONDS
 
-    def whole(self, agent: str, scopes: Iterable[str], patience_seconds: float = 0.0) -> DocumentIndex:
+    def whole(self, agent: str, scopes: Iterable[str], patience_seconds: float = 0.0) -> Index:
         """As `fresh`, for who would be misled by a part. Raises Unavailable while the index is being filled."""
         wanted = tuple(scopes)
         index = self.fresh(agent, wanted, patience_seconds)

@@ -6,8 +6,9 @@ import base64
 import binascii
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from argosy_core.errors import InvalidArgument
 from argosy_core.index.documents import Page
@@ -35,7 +36,7 @@ class ListRequest:
 
 def page(connection: sqlite3.Connection, request: ListRequest) -> Page:
     """One page. The place it goes on from is a value, not a count, so changes in between neither skip nor repeat."""
-    day, path = _start(request)
+    day, path = start_of(request)
     shelf = connection.execute(statement("shelf"), {"agent": request.agent, "scope": request.scope}).fetchone()
     if shelf is None or request.limit < 1:
         return Page((), None)
@@ -50,12 +51,17 @@ def page(connection: sqlite3.Connection, request: ListRequest) -> Page:
         "limit": request.limit + 1,
     }
     rows = connection.execute(statement("list_pinned" if request.pinned else "list"), arguments).fetchall()
+    return page_of(rows, request)
+
+
+def page_of(rows: Sequence[Any], request: ListRequest) -> Page:
+    """*rows*, one more than fit when there is another page, as a page."""
     items = tuple(entry_of(row, request.agent, request.scope) for row in rows[: request.limit])
     has_more = len(rows) > request.limit
     return Page(items, _cursor(items[-1].day, items[-1].path) if has_more else None)
 
 
-def _start(request: ListRequest) -> tuple[str, str]:
+def start_of(request: ListRequest) -> tuple[str, str]:
     """The day and the path after which the page begins."""
     if request.cursor is not None:
         return _place(request.cursor)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 from argosy_core.errors import InvalidArgument
 from argosy_core.index.documents import Entry, IndexedDocument
@@ -52,7 +52,7 @@ def row_of(document: IndexedDocument) -> Row:
     }
 
 
-def entry_of(row: sqlite3.Row, agent: str, scope: str) -> Entry:
+def entry_of(row: Any, agent: str, scope: str) -> Entry:
     return Entry(
         path=row["path"],
         agent=agent,
@@ -71,7 +71,7 @@ def entry_of(row: sqlite3.Row, agent: str, scope: str) -> Entry:
     )
 
 
-def document_of(row: sqlite3.Row, agent: str, scope: str, body: str, links: tuple[str, ...] = ()) -> IndexedDocument:
+def document_of(row: Any, agent: str, scope: str, body: str, links: tuple[str, ...] = ()) -> IndexedDocument:
     entry = entry_of(row, agent, scope)
     return IndexedDocument(**{name: getattr(entry, name) for name in Entry.__slots__}, body=body, links=links)
 

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from argosy_core.index.documents import Hit, Ranking, SearchResult
 from argosy_core.index.evidence import Evidence, evidence, needles_of
 from argosy_core.index.matching import Sought
-from argosy_core.index.query import Term, all_of, parse, phrase_of
+from argosy_core.index.query import Term, all_of, any_of, parse, phrase_of
 from argosy_core.index.rows import HIDDEN, VISIBLE, day_number, id_range, joined, tags_of, type_mark
-from argosy_core.index.stages import Frequencies, Population, stages
+from argosy_core.index.stages import MOST_COUNTED, Frequencies, Population, stages
 from argosy_core.index.statements import statement
 
 MOST_SCORED = 1_000
@@ -63,17 +63,20 @@ class _Range:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    row: sqlite3.Row
-    where: _Range
+class Candidate:
+    """A row that matched; *agent* is the number of the full-text table that may hold its text."""
+
+    row: Any
+    scope: str
     stage: int
+    agent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     """A candidate whose text was looked through; *exactness* and with it *score* come from what stands there."""
 
-    candidate: _Candidate
+    candidate: Candidate
     evidence: Evidence
     tags: tuple[str, ...]
     exactness: float
@@ -86,15 +89,21 @@ def search(connection: sqlite3.Connection, request: Request, frequencies: Freque
     ranges = list(_ranges(shelves, request))
     if not terms or not ranges or request.limit < 1:
         return SearchResult(())
-    found: dict[int, _Candidate] = {}
+    found: dict[int, Candidate] = {}
     population = Population(request.agent, ranges[0].agent, sum(shelf["documents"] for shelf in shelves))
-    for stage, words in enumerate(stages(connection, frequencies, population, terms)):
+
+    def count(term: Term) -> int:
+        arguments = {"match": term.match, "most": MOST_COUNTED}
+        return int(connection.execute(statement("frequency", population.number), arguments).fetchone()[0])
+
+    for stage, (wanted, is_every) in enumerate(stages(frequencies, population, terms, count)):
+        words = all_of(wanted) if is_every else any_of(wanted)
         for where in ranges:
             for row in _matching(connection, request, where, words):
-                found.setdefault(row["id"], _Candidate(row, where, stage))
+                found.setdefault(row["id"], Candidate(row, where.scope, stage, where.agent))
         if len(found) >= request.limit:
             break
-    return _result(connection, request, terms, found.values())
+    return result_of(request, terms, found.values(), lambda chosen: _bodies(connection, chosen))
 
 
 def _ranges(shelves: Sequence[sqlite3.Row], request: Request) -> Iterator[_Range]:
@@ -156,13 +165,16 @@ def _filtered(words: str, request: Request) -> str:
     return " AND ".join(demands)
 
 
-def _result(
-    connection: sqlite3.Connection, request: Request, terms: Sequence[Term], found: Collection[_Candidate]
+def result_of(
+    request: Request,
+    terms: Sequence[Term],
+    found: Collection[Candidate],
+    bodies_of: Callable[[Sequence[Candidate]], Mapping[int, str]],
 ) -> SearchResult:
     """Candidates a little beyond the limit are read, so that one with the very words can pass one with their forms."""
     needles = [needles_of(terms, relaxed=is_relaxed) for is_relaxed in (False, True)]
     first = sorted(found, key=lambda each: (each.stage, -_rank_score(each.row)))[: request.limit + SPARE_CANDIDATES]
-    bodies = _bodies(connection, first)
+    bodies = bodies_of(first)
     read = [_read(each, bodies[each.row["id"]], needles[each.stage > 0]) for each in first]
     best = sorted(read, key=lambda seen: (seen.candidate.stage, -seen.score))[: request.limit]
     return SearchResult(
@@ -172,20 +184,20 @@ def _result(
     )
 
 
-def _rank_score(row: sqlite3.Row) -> float:
+def _rank_score(row: Any) -> float:
     return float(row["rank_score"])
 
 
-def _bodies(connection: sqlite3.Connection, candidates: Sequence[_Candidate]) -> dict[int, str]:
+def _bodies(connection: sqlite3.Connection, candidates: Sequence[Candidate]) -> dict[int, str]:
     """Each one's text: its own, or what the full-text table holds, in one statement an agent."""
     bodies: dict[int, str] = {each.row["id"]: each.row["body"] for each in candidates if each.row["body"] is not None}
-    for agent in {each.where.agent for each in candidates}:
-        wanted = [n for each in candidates if each.where.agent == agent and (n := each.row["id"]) not in bodies]
+    for agent in {each.agent for each in candidates}:
+        wanted = [n for each in candidates if each.agent == agent and (n := each.row["id"]) not in bodies]
         bodies.update(connection.execute(statement("texts", agent), {"ids": json.dumps(wanted)}).fetchall())
     return bodies
 
 
-def _read(each: _Candidate, body: str, needles: Sequence[Sought]) -> _Read:
+def _read(each: Candidate, body: str, needles: Sequence[Sought]) -> _Read:
     row = each.row
     tags = tags_of(row["tags"])
     seen = evidence((row["title"], row["description"], " ".join([*tags, row["name"]]), body), needles)
@@ -202,7 +214,7 @@ def _hit(read: _Read, place: int, say_why: bool) -> Hit:
         name=row["name"],
         title=row["title"],
         type=row["type"],
-        scope=each.where.scope,
+        scope=each.scope,
         score=read.score,
         snippet=seen.snippet(),
         day=row["day"],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from argosy_core.index.query import Term, all_of, any_of, unique
-from argosy_core.index.statements import statement
+from argosy_core.index.query import Term, unique
+
+Count = Callable[[Term], int]
+"""How many of an agent's documents hold a term, at most `MOST_COUNTED`."""
 
 COMMON_SHARE = 0.2
 """A word that more of the agent's documents hold says little, and is the first to be done without."""
@@ -39,34 +40,34 @@ class Frequencies:
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, str], int] = {}
 
-    def of(self, connection: sqlite3.Connection, population: Population, term: Term) -> int:
+    def of(self, population: Population, term: Term, count: Count) -> int:
         key = (population.agent, population.total.bit_length(), term.match)
         if (known := self._known.get(key)) is not None:
             return known
-        arguments = {"match": term.match, "most": MOST_COUNTED}
-        count = int(connection.execute(statement("frequency", population.number), arguments).fetchone()[0])
-        if count >= DEAR_COUNT:
+        found = count(term)
+        if found >= DEAR_COUNT:
             if len(self._known) >= COUNTS_KEPT:
                 self._known.clear()
-            self._known[key] = count
-        return count
+            self._known[key] = found
+        return found
 
 
 def stages(
-    connection: sqlite3.Connection, frequencies: Frequencies, population: Population, terms: Sequence[Term]
-) -> Iterator[str]:
-    """Expressions for FTS5. Frequencies are looked up only when the strictest was not enough."""
-    yield all_of(terms)
+    frequencies: Frequencies, population: Population, terms: Sequence[Term], count: Count
+) -> Iterator[tuple[Sequence[Term], bool]]:
+    """(terms, whether a document must hold all of them). Frequencies are looked up only when the strictest was not
+    enough."""
+    yield terms, True
     loose = unique(part for term in terms for part in term.relaxed())
-    counted = [(frequencies.of(connection, population, term), at) for at, term in enumerate(loose)]
+    counted = [(frequencies.of(population, term, count), at) for at, term in enumerate(loose)]
     present = sorted(pair for pair in counted if pair[0])
     affordable = _affordable([count for count, _ in present])
     common = min(COMMON_SHARE * population.total, MOST_COUNTED - 1)
     rare = [loose[at] for count, at in present if count <= common]
     if 1 < len(rare) < len(loose) and len(rare) > affordable:
-        yield all_of(rare)
+        yield rare, True
     if present and len(loose) > 1:
-        yield any_of([loose[at] for _, at in present[:affordable]])
+        yield [loose[at] for _, at in present[:affordable]], False
 
 
 def _affordable(counts: Sequence[int]) -> int:

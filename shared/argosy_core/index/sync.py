@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from argosy_core.index.document_index import DocumentIndex
 from argosy_core.index.documents import Changes, IndexedDocument, Stamp
+from argosy_core.index.face import Index
 
 BATCH_CHARS = 4_000_000
 
@@ -23,7 +23,7 @@ class _Batch:
 
 
 def reconcile(
-    index: DocumentIndex,
+    index: Index,
     agent: str,
     scope: str,
     listing: Iterable[tuple[str, Stamp]],

@@ -162,7 +162,7 @@ class Vectors:
         best = [each for each in found[: request.limit] if each.similarity >= least]
         rows = {row["id"]: row for row in _rows(connection, [each.number for each in best])}
         return tuple(
-            _hit(rows[each.number], each.where.scope, each.similarity, place)
+            hit_of(rows[each.number], each.where.scope, each.similarity, place)
             for place, each in enumerate(best, 1)
             if each.number in rows
         )
@@ -240,7 +240,8 @@ def _rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> Sequence[sq
     return connection.execute(statement("documents_of"), {"ids": ids}).fetchall()
 
 
-def _hit(row: sqlite3.Row, scope: str, similarity: float, place: int) -> Hit:
+def hit_of(row: Any, scope: str, similarity: float, place: int) -> Hit:
+    """What is shown of a row of `documents` that is near in meaning."""
     return Hit(
         path=row["path"],
         name=row["name"],

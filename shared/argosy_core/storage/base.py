@@ -349,6 +349,11 @@ class Store(Protocol):
         ...
 
     @property
+    def index_database(self) -> Any | None:
+        """The PostgreSQL that holds it, for what is kept beside the documents there; None over anything else."""
+        ...
+
+    @property
     def root(self) -> Path:
         """The local folder of the vault. Over files it is the vault itself; else it holds rebuildable state only."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from anyio import CancelScope, to_thread
 
@@ -90,6 +90,10 @@ class ComposedStore:
     @property
     def archive(self) -> Archive:
         return self._store.archive
+
+    @property
+    def index_database(self) -> Any | None:
+        return self._store.index_database
 
     @property
     def root(self) -> Path:

@@ -29,6 +29,8 @@ def state_folder(root: Path, address: Address) -> Path:
 class OpenStore(ABC):
     """The part of `Store` that is the same over every substrate."""
 
+    index_database: Any | None = None
+
     def __init__(self) -> None:
         self._users = 0
         self._guard = threading.Lock()

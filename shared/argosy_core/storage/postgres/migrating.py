@@ -1,6 +1,6 @@
 """Bringing a schema up to date: numbered files, each applied once, in order, one process at a time.
 
-A new schema is made from ``schema.sql`` at once; a test holds it equal to all migrations.
+A new schema is made from ``schema.sql`` and ``index_schema.sql`` at once; a test holds it equal to all migrations.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from argosy_core.storage.postgres.database import PACKAGE, Database, Session
 from argosy_core.storage.sql_files import script
 
 FILE = "versions.sql"
+INDEX_SCHEMA = "index_schema.sql"
 
 
 @cache
@@ -60,7 +61,8 @@ async def _migrate(session: Session, schema: str, *, step_by_step: bool) -> None
         await session.rows("lock", number=int(sha256_hex(f"argosy {schema}".encode())[:15], 16))
         found = await _version(session, schema)
         if not found and not step_by_step:
-            await session.script(f'CREATE SCHEMA IF NOT EXISTS "{schema}";{script(PACKAGE, "schema.sql")}')
+            tables = script(PACKAGE, "schema.sql") + script(PACKAGE, INDEX_SCHEMA)
+            await session.script(f'CREATE SCHEMA IF NOT EXISTS "{schema}";{tables}')
             await session.rows("applied", version=newest_version())
             return
         if not found:

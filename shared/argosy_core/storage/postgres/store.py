@@ -42,7 +42,7 @@ class PostgresStore(OpenStore):
             raise NotFound(f"there is no vault at {root}", hint=f"create one with: mcp-host init {root}")
         driver()
         self._background = Background("argosy-postgres")
-        self.database = Database(place, self._background)
+        self.index_database = self.database = Database(place, self._background)
         table = DocumentTable(clock, ids)
         self.files = PostgresFiles(self.database, table)
         self.documents = PostgresDocuments(self.database, table, self.files)
