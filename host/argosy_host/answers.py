@@ -68,7 +68,7 @@ async def act(gate: Gate, question: Mapping[str, Any], begin: Begin) -> str:
     if decision == "approved":
         return _said(question, decision, await gate.run_approved(*bound, begin=begin, by_default=by_default))
     if decision == "revised":
-        amendment = question.get("amendment") or {}
+        amendment: Mapping[str, Any] = question.get("amendment") or {}
         return _said(question, decision, await gate.run_revised(*bound, amendment, begin=begin))
     if not await begin():
         raise NotActed("another run acts on it", by_another=True)

@@ -63,7 +63,7 @@ def judge_apart() -> str:
     """A vault's ``registry.json`` in which the judge has a process of its own."""
     registry = json.loads((ROOT / "registry.json").read_text(encoding="utf-8"))
     text = json.dumps(registry)
-    return text.replace(*(f'"name": "judge", "transport": "{transport}"' for transport in ("in_process", "stdio")))
+    return text.replace('"name": "judge", "transport": "in_process"', '"name": "judge", "transport": "stdio"')
 
 
 def judge_process() -> int:
@@ -96,14 +96,16 @@ def judge_killed_at(step: str, moment: str) -> Generator[list[str]]:
             os.kill(judge, signal.SIGKILL)
             return outcome
         os.kill(judge, signal.SIGSTOP if moment == "during" else signal.SIGKILL)
-        failure: ArgosyError | None = None
+        came: CallOutcome | ArgosyError
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_kill_soon, judge)
             try:
-                return await called(fleet, tool, arguments, *rest, **more)
-            except ArgosyError as error:
-                failure = error
-        raise failure
+                came = await called(fleet, tool, arguments, *rest, **more)
+            except ArgosyError as error:  # raised outside, or the group would wrap it
+                came = error
+        if isinstance(came, ArgosyError):
+            raise came
+        return came
 
     Fleet.call = counted  # type: ignore[method-assign]
     try:

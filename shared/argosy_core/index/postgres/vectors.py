@@ -73,7 +73,9 @@ class PostgresVectors:
         rows = self._tables.rows("count_vectors", agent=clean(agent), scopes=list(scopes), model=model)
         return int(rows[0]["count"])
 
-    def search(self, request: Request, model: str, vector: Sequence[float]) -> tuple[Hit, ...]:
+    def search(
+        self, request: Request, model: str, vector: Sequence[float], least: float = LEAST_SIMILARITY
+    ) -> tuple[Hit, ...]:
         shelves = self._tables.rows("shelves", agent=clean(request.agent))
         numbers = [row["shelf"] for row in shelves if row["scope"] in request.scopes]
         known = self._signatures(model)
@@ -84,7 +86,7 @@ class PostgresVectors:
         nearest = [number for _, number in nsmallest(max(RESCORED, request.limit), distances)]
         rows = self._tables.rows("vectors_of", ids=nearest, model=model)
         scored = [(dot(unpacked(row["vector"]), asked), row) for row in rows if len(row["vector"]) == 4 * len(asked)]
-        scored = [pair for pair in scored if pair[0] >= LEAST_SIMILARITY]
+        scored = [pair for pair in scored if pair[0] >= least]
         best = sorted(scored, key=lambda pair: (-pair[0], pair[1]["id"]))[: request.limit]
         return tuple(hit_of(row, row["scope"], similarity, place) for place, (similarity, row) in enumerate(best, 1))
 
