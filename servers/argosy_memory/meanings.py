@@ -6,7 +6,8 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from argosy_core.clock import Clock
 from argosy_core.embedding import Embedder, FolderEmbedder, FolderSettings, load_settings
@@ -16,8 +17,10 @@ from argosy_core.index.library import Library
 from argosy_core.storage.base import Store
 from argosy_core.views.fleet import load_fleet
 from argosy_core.views.vault_reader import VaultReader
-from argosy_memory.paying import Payer
 from argosy_memory.shelves import ALL_SCOPES
+
+if TYPE_CHECKING:
+    from argosy_memory.paying import Payer
 
 BATCH_TEXTS = 64
 RETRY_SECONDS = 30.0
@@ -33,7 +36,7 @@ class Meanings:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._payer = Payer(store, clock, ids)
+        self._ids = ids
         self._library = library
         self._environment = os.environ if environment is None else environment
         self._guard = threading.Lock()
@@ -57,6 +60,13 @@ class Meanings:
             thread.join(timeout=CLOSE_SECONDS)
         if self._embedder is not None:
             self._embedder.close()
+
+    @cached_property
+    def _payer(self) -> Payer:
+        # Money has many rules; who has no source of vectors need not load them.
+        from argosy_memory.paying import Payer
+
+        return Payer(self._store, self._clock, self._ids)
 
     @property
     def space(self) -> str | None:

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ MODELS = pytest.mark.parametrize("subject", KINDS[1:], indirect=True)
 class Subject:
     """One of the two judges, with what makes it give each outcome."""
 
-    def __init__(self, kind: str, bench: Bench, asker: JudgeModel | None = None) -> None:
+    def __init__(self, kind: str, bench: Bench, asker: Callable[[], JudgeModel] | None = None) -> None:
         self.kind, self.bench, self._asker = kind, bench, asker
         self._answer: Any = None
         self.api: Api | None = None
@@ -74,7 +74,7 @@ class Subject:
 
     async def _ask(self, context: Any, params: CreateMessageRequestParams) -> CreateMessageResult:
         assert self._asker is not None
-        async with closing(self._asker) as asker:
+        async with closing(self._asker()) as asker:
             return await asker(context, params)
 
     def reply(self, request: Request) -> Raw:
@@ -95,7 +95,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         yield Subject(request.param, bench)
         return
     store = open_store(tmp_path)
-    found = Subject(request.param, bench, JudgeModel(VaultReader(store.files), "harbor", "offline"))
+    found = Subject(request.param, bench, lambda: JudgeModel(VaultReader(store.files), "harbor", "offline"))
     with messages_api([found.reply] * 20) as api:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{api.url}/v1")
         found.api = api

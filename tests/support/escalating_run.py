@@ -22,7 +22,7 @@ from children import ROOT
 from fleet_fixtures import Scripted, calls, says
 
 from argosy_core.clock import Clock
-from argosy_core.errors import ArgosyError
+from argosy_core.errors import ArgosyError, Unavailable
 from argosy_host.compose import Fleet
 from argosy_host.progress import Progress
 from argosy_host.results import CallOutcome
@@ -96,7 +96,7 @@ def judge_killed_at(step: str, moment: str) -> Generator[list[str]]:
             os.kill(judge, signal.SIGKILL)
             return outcome
         os.kill(judge, signal.SIGSTOP if moment == "during" else signal.SIGKILL)
-        came: CallOutcome | ArgosyError
+        came: CallOutcome | ArgosyError = Unavailable("the call was given up")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_kill_soon, judge)
             try:

@@ -10,7 +10,8 @@ import pytest
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Unavailable
-from argosy_core.index import DocumentIndex, IndexedDocument
+from argosy_core.index import IndexedDocument
+from argosy_core.index.face import Index
 from argosy_core.index.library import Library, Shelf
 from argosy_core.serving.config import open_store
 from argosy_core.storage.base import FileInfo, Store
@@ -70,7 +71,7 @@ def library(store: Store, maker: Maker) -> Iterator[Library]:
     made.close()
 
 
-def names(index: DocumentIndex, text: str = "alpha", scope: str = "notes") -> list[str]:
+def names(index: Index, text: str = "alpha", scope: str = "notes") -> list[str]:
     return sorted(hit.name for hit in index.search(text, agent="ada", scopes=(scope,), limit=100).hits)
 
 
