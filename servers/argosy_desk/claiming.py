@@ -1,8 +1,8 @@
 """Who acts on an answer: one, once, for ever.
 
 The mark is a file beside the question, as the older system makes it: whoever creates it may act. Who acts says so in
-the log first (`acted_key`). One that died before that has done nothing: after CLAIM_SECONDS another takes its place.
-One that died after it may have done it, and nobody does it again.
+the log first (`acted_key`). One that died before that has done nothing: after ANSWER_CLAIM_SECONDS another takes its
+place. One that died after it may have done it, and nobody does it again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from contextlib import suppress
 
 from argosy_core.clock import Clock, parse_time, rfc3339
 from argosy_core.errors import AlreadyExists, Conflict, NotFound
-from argosy_core.policy.judgment import acted_key
+from argosy_core.policy.judgment import ANSWER_CLAIM_SECONDS, acted_key
 from argosy_core.storage.base import ABSENT, Store
 from argosy_desk.asking import Asked
 from argosy_desk.binding import CLIENT, call_of
 from argosy_desk.models import Question
 
 CLAIMED = ".resolved-emitted"
-CLAIM_SECONDS = 600.0  # far more than a run needs from claiming an answer to saying that it acts on it
 HOST = "host"  # the log's writer for what runs do
 MAX_CLAIMED = 50  # answers that one run acts on
 
@@ -96,7 +95,7 @@ class Claims:
     def _is_stale(self, claimed_at: str) -> bool:
         """Whether a claim of that time is so old that its run acted or never will; what is no time stays claimed."""
         try:
-            return (self._clock.now() - parse_time(claimed_at)).total_seconds() >= CLAIM_SECONDS
+            return (self._clock.now() - parse_time(claimed_at)).total_seconds() >= ANSWER_CLAIM_SECONDS
         except ValueError:
             return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from argosy_core.budget.ledgers import Ledgers
 from argosy_core.clock import rfc3339
 from argosy_core.errors import ArgosyError
 from argosy_core.ids import new_id
+from argosy_core.off_loop import off_loop
 from argosy_core.policy.grants import UNLIMITED
 from argosy_core.policy.judgment import EnforcementAction, Failure, JudgeError, JudgeProposalInvalid
 from argosy_core.policy.money import usd
@@ -94,9 +94,7 @@ class Judge:
 
     async def hear(self, agent: str, proposal: Mapping[str, Any], caller: Caller | None = None) -> Hearing:
         """The rules' opinions on *proposal*, and what a model is to be asked, its cost set aside. Never raises."""
-        # Straight to the loop's own threads: the way through anyio's limiter costs as much as the judging.
-        opened = asyncio.get_running_loop().run_in_executor(None, self._open, agent, proposal, caller)
-        hearing = await opened
+        hearing = await off_loop(self._open, agent, proposal, caller)
         if hearing.question is None or hearing.case is None:
             return hearing
         try:

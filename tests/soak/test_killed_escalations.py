@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,23 @@ async def one_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, 
     return happened
 
 
+async def at_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: Sequence[str], kill: Callable[..., Awaitable[bool]]
+) -> Counter[str]:
+    """*kill* at each step that there is; how many there were, by phase."""
+    happened = Counter[str]()
+    for phase, moment in itertools.product(("ask", "act"), moments):
+        for step in itertools.count(1):
+            place = tmp_path / f"{phase}-{step}-{moment}"
+            place.mkdir()
+            found = await kill(place, monkeypatch, phase, str(step), moment)
+            shutil.rmtree(place)
+            if not found:
+                break
+            happened[phase] += 1
+    return happened
+
+
 @pytest.mark.parametrize(("phase", "step", "moment"), QUICK)
 async def test_a_host_killed_at_a_step_of_an_escalation_leaves_one_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, step: str, moment: str
@@ -120,16 +138,7 @@ async def test_a_host_killed_at_a_step_of_an_escalation_leaves_one_outcome(
 async def test_a_host_killed_at_any_step_of_an_escalation_leaves_one_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    happened = Counter[str]()
-    for phase, moment in itertools.product(("ask", "act"), MOMENTS):
-        for step in itertools.count(1):
-            place = tmp_path / f"{phase}-{step}-{moment}"
-            place.mkdir()
-            found = await one_kill(place, monkeypatch, phase, str(step), moment)
-            shutil.rmtree(place)
-            if not found:
-                break
-            happened[phase] += 1
+    happened = await at_every_step(tmp_path, monkeypatch, MOMENTS, one_kill)
     assert min(happened["ask"], happened["act"]) >= 10, happened
 
 
@@ -174,14 +183,5 @@ async def test_a_judge_killed_at_a_step_of_an_escalation_leaves_one_outcome(
 async def test_a_judge_killed_at_any_step_of_an_escalation_leaves_one_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    happened = Counter[str]()
-    for phase, moment in itertools.product(("ask", "act"), (*MOMENTS, "during")):
-        for step in itertools.count(1):
-            place = tmp_path / f"{phase}-{step}-{moment}"
-            place.mkdir()
-            found = await one_kill_of_the_judge(place, monkeypatch, phase, str(step), moment)
-            shutil.rmtree(place)
-            if not found:
-                break
-            happened[phase] += 1
+    happened = await at_every_step(tmp_path, monkeypatch, (*MOMENTS, "during"), one_kill_of_the_judge)
     assert min(happened["ask"], happened["act"]) >= 10, happened

@@ -18,6 +18,7 @@ from anyio import CancelScope, to_thread
 
 from argosy_core.errors import ArgosyError, Blocked, Conflict, Deferred, Unavailable, error_class
 from argosy_core.ids import new_run_id
+from argosy_core.policy.judgment import ANSWER_CLAIM_SECONDS
 from argosy_core.secrets.secret_store import SecretStore
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.identity import RunTokens
@@ -46,7 +47,6 @@ TOKEN_SECONDS = 3600.0
 END_SECONDS = 10.0
 QUESTIONS_KEPT = 100  # that a run's end names
 MAX_CLIENT_CHARS = 100
-CLAIM_MINUTES = 10  # after which the desk gives an answer out again that nobody acted on
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,9 @@ class ClientRun:
         except NotActed as error:
             if error.by_another:
                 raise Conflict(f"somebody acts on {question} already", hint="call anew") from None
-            hint = f"the answer stands, and may be acted on in {CLAIM_MINUTES} minutes: call this again then"
+            hint = (
+                f"the answer stands, and may be acted on in {ANSWER_CLAIM_SECONDS / 60:g} minutes: call this again then"
+            )
             raise Unavailable(str(error), hint=hint) from None
         self._tidy(started)
         if call.result is not None:

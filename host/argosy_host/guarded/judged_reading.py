@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError
+from argosy_core.off_loop import off_loop
 from argosy_core.storage.base import Files
 from argosy_core.views.agents import load_agent
 from argosy_core.views.vault_reader import VaultReader
@@ -28,8 +27,7 @@ class JudgedReading:
 
     async def now(self) -> JudgedReads:
         """What is judged now; nothing while the files cannot be read: that closes acting, not reading."""
-        # Straight to the loop's own threads: the way through anyio's limiter would show in every reading call.
-        return await asyncio.get_running_loop().run_in_executor(None, self._look)
+        return await off_loop(self._look)
 
     def _look(self) -> JudgedReads:
         try:

@@ -20,6 +20,10 @@ def acted_key(question: str) -> str:
     return f"acted:{question}"
 
 
+ANSWER_CLAIM_SECONDS = 600.0
+"""After which an answer that a run claimed and did not say it acts on is given out again: far more than a run needs."""
+
+
 class EnforcementAction(StrEnum):
     """What was done about a verdict; one of these stands in every judgment event."""
 
