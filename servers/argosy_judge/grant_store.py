@@ -16,7 +16,7 @@ from argosy_core.policy.grant_file import FOLDER, GrantFile, grant_path, parse_g
 from argosy_core.policy.grant_form import grant_from_json
 from argosy_core.policy.grants import UNLIMITED, Grant
 from argosy_core.serving.config import ServerConfig
-from argosy_core.storage.base import ABSENT
+from argosy_core.storage.base import ABSENT, Files
 from argosy_core.views.agents import list_agents
 from argosy_core.views.vault_reader import VaultReader
 
@@ -28,8 +28,8 @@ MAX_KEPT = 500
 class GrantStore:
     """Reads and writes grants; reading blocks, the rest is awaited."""
 
-    def __init__(self, config: ServerConfig) -> None:
-        self._files = config.store.files
+    def __init__(self, config: ServerConfig, files: Files) -> None:
+        self._files = files
         self._documents = config.store.documents
         self._chain = config.store.chain
         self._bell = config.store.bell

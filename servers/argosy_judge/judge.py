@@ -15,12 +15,13 @@ from argosy_core.budget.ledgers import Ledgers
 from argosy_core.clock import rfc3339
 from argosy_core.errors import ArgosyError
 from argosy_core.ids import new_id
-from argosy_core.off_loop import off_loop
+from argosy_core.off_loop import about_to_wait, here_or_off_loop, off_loop
 from argosy_core.policy.grants import UNLIMITED
 from argosy_core.policy.judgment import EnforcementAction, Failure, JudgeError, JudgeProposalInvalid
 from argosy_core.policy.money import usd
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding
+from argosy_core.storage.near_files import NearFiles
 from argosy_core.types import Caller, Role, Verdict
 from argosy_core.views.agents import list_agents
 from argosy_core.views.vault_reader import VaultReader
@@ -36,7 +37,7 @@ from argosy_judge.inspection import inspect
 from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
 from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
-from argosy_judge.proposal import Proposal, read_proposal
+from argosy_judge.proposal import Proposal, is_small, read_proposal
 from argosy_judge.scope_rules import ScopeRules
 from argosy_judge.seats import Heard, failed
 from argosy_judge.specialists import BudgetRules, ClassRules, Faults, ModeRules, explain_breach
@@ -48,17 +49,21 @@ _INCONSISTENT = "mandate_state_inconsistent"
 
 
 class Judge:
-    """Judges for every agent of the vault. A call is one hop to a worker thread."""
+    """Judges for every agent of the vault.
+
+    While no policy file changes, what the rules decide alone is decided on the event loop: a few `stat` of names that
+    the kernel has in its memory. All else is one hop to a worker thread.
+    """
 
     def __init__(self, config: ServerConfig, specialists: tuple[Specialist, ...] = ()) -> None:
-        files = config.store.files
+        files = NearFiles(config.store, config.clock)
         self._clock = config.clock
         self._ids = config.ids
         self._files = files
         self._chain = config.store.chain
         self._reader = VaultReader(files)
         self._policies = StandingPolicies(files, config.clock)
-        self.grants = GrantStore(config)
+        self.grants = GrantStore(config, files)
         self.ledgers = Ledgers(config.store, config.clock, config.ids)
         self.budgets = Budgets(config, self._policies, self.grants, self.ledgers)
         self._calls = ModelCalls(config, self.ledgers)
@@ -75,6 +80,7 @@ class Judge:
             *specialists,
         )
         self._ensemble = Ensemble(rules)
+        self._may_stay = not specialists  # who knows what others wait for
 
     def now(self) -> datetime:
         """The time by which grants end."""
@@ -94,7 +100,8 @@ class Judge:
 
     async def hear(self, agent: str, proposal: Mapping[str, Any], caller: Caller | None = None) -> Hearing:
         """The rules' opinions on *proposal*, and what a model is to be asked, its cost set aside. Never raises."""
-        hearing = await off_loop(self._open, agent, proposal, caller)
+        go = here_or_off_loop if self._may_stay and is_small(proposal) else off_loop
+        hearing = await go(self._open, agent, proposal, caller)
         if hearing.question is None or hearing.case is None:
             return hearing
         try:
@@ -139,6 +146,7 @@ class Judge:
         now, run = self._clock.now(), caller.run if caller else None
 
         def ledger() -> Ledger:
+            about_to_wait()
             return self.ledgers.look(agent)
 
         if caller is None or caller.grant is None:

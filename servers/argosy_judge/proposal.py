@@ -14,10 +14,12 @@ from argosy_core.canonical import arguments_hash
 from argosy_core.errors import InvalidArgument
 from argosy_core.policy.judgment import JudgeProposalInvalid, Provenance, Reversibility
 from argosy_core.types import ActionClass
+from argosy_core.yamltext import is_list, is_map
 
 MAX_NAME_CHARS = 256
 MAX_STATEMENT_CHARS = 4_000
 MAX_EVIDENCE = 50
+FEW_VALUES, FEW_CHARS = 100, 10_000
 MANDATE = "mandate:"
 _TEXTS = ("reason", "expected_consequence", "rollback_path", "target_audience")
 _REVERSIBILITY = tuple(map(str, Reversibility))
@@ -94,6 +96,25 @@ def read_proposal(raw: Mapping[str, Any]) -> Proposal:
         amendment=_object(raw, "amendment"),
         input_schema=_object(raw, "input_schema"),
     )
+
+
+def is_small(raw: Mapping[str, Any]) -> bool:
+    """Whether judging *raw* takes no time to speak of: few values, short texts."""
+    pending: list[Any] = [raw]
+    values = chars = 0
+    while pending:
+        value = pending.pop()
+        values += 1
+        if isinstance(value, str):
+            chars += len(value)
+        elif is_map(value):
+            chars += sum(map(len, value))
+            pending += value.values()
+        elif is_list(value):
+            pending += value
+        if values + len(pending) > FEW_VALUES or chars > FEW_CHARS:
+            return False
+    return True
 
 
 def _name(raw: Mapping[str, Any], field_name: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from argosy_core.serving.identity import WhoCalls
 from argosy_core.serving.results import DEFAULT_LIMIT
-from argosy_core.serving.server import ArgosyServer, need_agent
+from argosy_core.serving.server import need_agent
 from argosy_core.serving.toolbox import ToolBox
 from argosy_core.types import ActionClass, Caller, Role
 from argosy_judge.judge import Judge
@@ -44,6 +44,7 @@ def build_tools(judge: Judge) -> ToolBox:
 def _add_judging(box: ToolBox, judge: Judge) -> None:
     @box.tool("Judge a proposal", role=Role.HOST)
     async def judge_evaluate(
+        caller: WhoCalls,
         ctx: Context,
         proposal: Annotated[
             dict[str, Any],
@@ -55,10 +56,7 @@ def _add_judging(box: ToolBox, judge: Judge) -> None:
         ],
     ) -> Judgment:
         """Judge a tool call before it runs. Class, hash and ids are the judge's own; nothing is run or written."""
-        # No resolvers: what the rules decide alone, which is nearly everything, would pay for them.
-        server = ctx.mcp_server
-        assert isinstance(server, ArgosyServer)
-        caller = server.caller_of(ctx)
+        # No resolver for the model: what the rules decide alone, which is nearly everything, would pay for it.
         hearing = await judge.hear(need_agent(caller), proposal, caller)
         if hearing.question is None:
             return await judge.close(hearing, None)

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 T = TypeVar("T")
 MOST_THREADS = 40  # as anyio
+_on_loop: ContextVar[bool] = ContextVar("_on_loop", default=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +86,37 @@ class _Threads:
 
 
 _threads = _Threads()
+
+
+class WouldBlock(BaseException):
+    """What was begun on the event loop has come to something to wait for. No error: whoever began it goes elsewhere."""
+
+
+def is_on_loop() -> bool:
+    """Whether what runs was begun by `here_or_off_loop` and is still on the event loop."""
+    return _on_loop.get()
+
+
+def about_to_wait() -> None:
+    """Called before anything that waits, by what may be begun on the event loop. Raises WouldBlock if it was."""
+    if is_on_loop():
+        raise WouldBlock
+
+
+async def here_or_off_loop(function: Callable[..., T], *arguments: Any) -> T:
+    """What *function* returns or raises, called here and, if it comes to something to wait for, again off the loop.
+
+    What it does before it calls `about_to_wait` may thus be done twice. To a thread and back takes as long as many
+    small things that a thread would do.
+    """
+    token = _on_loop.set(True)
+    try:
+        return function(*arguments)
+    except WouldBlock:
+        pass
+    finally:
+        _on_loop.reset(token)
+    return await off_loop(function, *arguments)
 
 
 async def off_loop(function: Callable[..., T], *arguments: Any) -> T:

@@ -13,6 +13,7 @@ from mcp_types import Tool as MCPTool
 from mcp_types import ToolAnnotations
 from pydantic import ValidationError
 
+from argosy_core.serving.arguments import ArgumentReader
 from argosy_core.serving.identity import resolve_caller
 from argosy_core.serving.schema import compact_input, compact_output
 from argosy_core.serving.shaping import explain_validation
@@ -67,28 +68,37 @@ class ToolEntry:
         )
 
     @cached_property
-    def caller_parameter(self) -> str | None:
-        """The parameter for who calls, when that is all the function asks for beside its arguments; else None."""
+    def given(self) -> tuple[str | None, str | None] | None:
+        """The parameters for who calls and for the request, when those are all that the function asks for beside its
+        arguments; None when it asks for more."""
         tool = self.tool
-        if tool.context_kwarg is not None or not tool.is_async:
-            return None
         match list(tool.resolved_params.items()):
-            case [(name, (marker, False))] if marker.fn is resolve_caller:
-                return name
+            case [] if tool.is_async:
+                return None, tool.context_kwarg
+            case [(name, (marker, False))] if tool.is_async and marker.fn is resolve_caller:
+                return name, tool.context_kwarg
             case _:
                 return None
+
+    @cached_property
+    def reader(self) -> ArgumentReader:
+        """What reads its arguments."""
+        return ArgumentReader(self.tool.fn_metadata)
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], caller: Caller) -> Any:
         """What the function returns. Raises InvalidArgument and what it raises, itself or as a ToolError's cause."""
         # The SDK's way costs as much as many a tool: it resolves dependencies in rounds, in which a client may be
         # asked something. Who calls is known already.
-        if self.caller_parameter is None:
+        if self.given is None:
             return await self.tool.run(arguments, context)
         try:
-            values = self.tool.fn_metadata.validate_arguments(arguments)
+            values = self.reader.read(arguments)
         except ValidationError as error:
             raise explain_validation(error) from error
-        return await self.function(**values, **{self.caller_parameter: caller})
+        for name, value in zip(self.given, (caller, context), strict=True):
+            if name is not None:
+                values[name] = value
+        return await self.function(**values)
 
     @cached_property
     def schemas(self) -> Schemas:
