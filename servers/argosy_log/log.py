@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import anyio
 
-from argosy_core.canonical import canonical_json
 from argosy_core.errors import ArgosyError, InvalidArgument, NotFound
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding, clamp_limit, decode_cursor, encode_cursor
@@ -193,4 +192,3 @@ def _check_append(kind: str, body: Mapping[str, Any], key: str | None) -> None:
         raise InvalidArgument(f"body must not hold {', '.join(taken)}", hint=hint)
     if key is not None and (not 0 < len(key) <= MAX_NAME_CHARS or not key.isprintable()):
         raise InvalidArgument(f"a key is one line of 1 to {MAX_NAME_CHARS} characters")
-    canonical_json(body)

@@ -26,6 +26,7 @@ class FileSystem(Protocol):
     def mkdir(self, name: str, *, dir_fd: int | None = None) -> None: ...
     def names(self, fd: int) -> list[str]: ...
     def try_lock(self, fd: int) -> bool: ...
+    def unlock(self, fd: int) -> None: ...
 
 
 class PosixFileSystem:
@@ -82,3 +83,6 @@ class PosixFileSystem:
         except BlockingIOError:
             return False
         return True
+
+    def unlock(self, fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)

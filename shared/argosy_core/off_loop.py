@@ -92,14 +92,9 @@ class WouldBlock(BaseException):
     """What was begun on the event loop has come to something to wait for. No error: whoever began it goes elsewhere."""
 
 
-def is_on_loop() -> bool:
-    """Whether what runs was begun by `here_or_off_loop` and is still on the event loop."""
-    return _on_loop.get()
-
-
 def about_to_wait() -> None:
     """Called before anything that waits, by what may be begun on the event loop. Raises WouldBlock if it was."""
-    if is_on_loop():
+    if _on_loop.get():
         raise WouldBlock
 
 
@@ -122,6 +117,11 @@ async def here_or_off_loop(function: Callable[..., T], *arguments: Any) -> T:
 async def off_loop(function: Callable[..., T], *arguments: Any) -> T:
     """What *function* returns or raises, called in another thread."""
     await checkpoint_if_cancelled()
+    return await off_loop_at_any_rate(function, *arguments)
+
+
+async def off_loop_at_any_rate(function: Callable[..., T], *arguments: Any) -> T:
+    """As `off_loop`, and a caller that is cancelled already begins it all the same."""
     answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     _threads.give(_Work(lambda: function(*arguments), copy_context(), answer))
     with CancelScope(shield=True):

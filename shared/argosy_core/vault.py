@@ -60,7 +60,8 @@ class Vault:
         self._locks = LockFolder(str(self.root / STATE_FOLDER / "locks"), self.fs, self.clock)
 
     def close(self) -> None:
-        """Close the root descriptor. Idempotent."""
+        """Close the root descriptor and what locks keep open. Idempotent."""
+        self._locks.close()
         fd, self._root_fd = self._root_fd, -1
         if fd >= 0:
             self.fs.close(fd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,7 +62,8 @@ class Desk:
 
     def __init__(self, root: Path, specialists: tuple[Any, ...] = ()) -> None:
         self.root = root
-        clock, ids = FakeClock(), SeededIds()
+        self.clock = clock = FakeClock()
+        ids = SeededIds()
         self.store = open_store(root, clock=clock, ids=ids)
         self.judge = Judge(ServerConfig(self.store, agent="rook", clock=clock, ids=ids), specialists)
         self.policies = StandingPolicies(self.store.files, clock)
@@ -586,4 +588,72 @@ def test_no_specialist_lets_through_what_the_policy_puts_to_a_person(tmp_path: P
     desk = Desk(tmp_path, (Says(Verdict.ALLOW, decides=True),))
     desk.write("registry.json", WIPING)
     assert desk.evaluate("files__wipe").outcome == "escalate"
+    desk.store.close()
+
+
+# Where it is judged
+
+
+async def threads_of(desk: Desk, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[int]:
+    """Which threads opened the hearing of one proposal."""
+    seen: list[int] = []
+    opening = desk.judge._open
+
+    def noted(*arguments: Any) -> Any:
+        seen.append(threading.get_ident())
+        return opening(*arguments)
+
+    monkeypatch.setattr(desk.judge, "_open", noted)
+    proposal = {"tool_name": "journal_append", "tool_call_id": "c1", "tool_arguments": {"text": "Noon."}, **changes}
+    assert (await desk.judge.evaluate("rook", proposal)).outcome
+    monkeypatch.undo()
+    return seen
+
+
+async def settled(desk: Desk) -> Desk:
+    """*desk* after its policy files were looked at once, and long enough after they were written."""
+    desk.clock.advance(datetime.now(UTC).timestamp() - desk.clock.now().timestamp() + 10)
+    await desk.judge.evaluate("rook", {"tool_name": "journal_list", "tool_call_id": "c0", "tool_arguments": {}})
+    return desk
+
+
+@pytest.mark.anyio
+async def test_rules_over_files_that_stay_the_same_are_judged_where_the_call_came(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await settled(desk)
+    assert await threads_of(desk, monkeypatch) == [threading.get_ident()]
+
+
+@pytest.mark.anyio
+async def test_a_changed_policy_counts_at_once_and_is_read_off_the_loop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await settled(desk)
+    desk.write("rook/judges.md", "## Class policy\n\n- reversible_write: escalate\n")
+    assert (await threads_of(desk, monkeypatch))[-1] != threading.get_ident()
+    proposal = {"tool_name": "journal_append", "tool_call_id": "c1", "tool_arguments": {"text": "Noon."}}
+    assert (await desk.judge.evaluate("rook", proposal)).outcome == "escalate"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "arguments",
+    [{"text": "x" * 20_000}, {"tags": ["x"] * 200}, {"path": "rook/../other/notes.md"}],
+    ids=["long text", "many values", "a place among other agents"],
+)
+async def test_what_takes_long_or_asks_a_disk_is_judged_off_the_loop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]
+) -> None:
+    await settled(desk)
+    desk.write("rook/tools.md", TOOLS) if "path" in arguments else None
+    assert (await threads_of(desk, monkeypatch, tool_arguments=arguments))[-1] != threading.get_ident()
+
+
+@pytest.mark.anyio
+async def test_specialists_of_others_are_never_asked_on_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await settled(Desk(tmp_path, (ClassRules(),)))
+    assert threading.get_ident() not in await threads_of(desk, monkeypatch)
     desk.store.close()

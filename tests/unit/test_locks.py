@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ import pytest
 from argosy_core.clock import SystemClock
 from argosy_core.errors import ArgosyError, PermissionDenied, Unavailable
 from argosy_core.fs import PosixFileSystem
-from argosy_core.locks import LockFolder
+from argosy_core.locks import MAX_KEPT_OPEN, LockFolder
 from argosy_core.testing.fakes import FakeClock
+from argosy_core.testing.faults import FaultyFileSystem
 
 HOLD = """
 import fcntl, os, sys
@@ -155,10 +158,86 @@ def test_a_lock_file_that_is_a_link_is_refused(locks: LockFolder, tmp_path: Path
 
 def test_no_descriptor_is_left_behind(locks: LockFolder, tmp_path: Path) -> None:
     other = another(tmp_path)
-    with locks.hold("a"):
-        pass
     before = open_files()
     for number in range(20):
         with locks.hold(f"n{number}"), pytest.raises(Unavailable), other.hold(f"n{number}", wait_seconds=0):
             pytest.fail("two holders")
+    locks.close()
     assert open_files() == before
+
+
+def test_the_file_of_a_lock_stays_open_between_and_few_do(locks: LockFolder) -> None:
+    before = open_files()
+    for _ in range(3):
+        for number in range(40):
+            with locks.hold(f"lock{number}"):
+                pass
+    assert open_files() - before == MAX_KEPT_OPEN
+    locks.close()
+    assert open_files() == before
+    with locks.hold("lock1"):  # and it can be held again
+        pass
+
+
+def test_a_lock_kept_open_notices_that_its_folder_was_deleted(locks: LockFolder, tmp_path: Path) -> None:
+    with locks.hold("a"):
+        pass
+    shutil.rmtree(tmp_path / ".argosy")
+    with locks.hold("a"), pytest.raises(Unavailable), another(tmp_path).hold("a", wait_seconds=0):
+        pytest.fail("two holders")
+
+
+def test_a_forked_child_waits_for_its_parents_lock(locks: LockFolder) -> None:
+    with locks.hold("a"):
+        pass
+    heard, said = os.pipe()
+    with locks.hold("b"), locks.hold("a"):
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                held = "nothing"
+                try:
+                    with locks.hold("a", wait_seconds=0.01):
+                        held = "a"
+                except Unavailable:
+                    held = "refused"
+                os.write(said, held.encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert os.read(heard, 100) == b"refused"
+    os.close(heard)
+    os.close(said)
+
+
+def test_a_forked_child_shares_no_free_lock_with_its_parent(locks: LockFolder, tmp_path: Path) -> None:
+    with locks.hold("a"):
+        pass  # and its file stays open
+    heard, said = os.pipe()
+    go_on, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException), locks.hold("a"):
+            os.write(said, b"held")
+            os.read(go_on, 1)
+        os._exit(0)
+    assert os.read(heard, 100) == b"held"
+    for other in (locks, another(tmp_path)):
+        with pytest.raises(Unavailable), other.hold("a", wait_seconds=0.01):
+            pytest.fail("two holders")
+    os.write(told, b".")
+    os.waitpid(child, 0)
+    with locks.hold("a", wait_seconds=1):
+        pass
+    for fd in (heard, said, go_on, told):
+        os.close(fd)
+
+
+def test_a_lock_that_cannot_be_let_go_is_closed(tmp_path: Path) -> None:
+    faulty = FaultyFileSystem(PosixFileSystem())
+    locks = LockFolder(str(tmp_path / ".argosy/locks"), faulty, SystemClock())
+    faulty.arm(1, errno.EIO, calls={"unlock"})
+    with locks.hold("a"):
+        pass
+    assert faulty.disarm()
+    with another(tmp_path).hold("a", wait_seconds=0):
+        pass

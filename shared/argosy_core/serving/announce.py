@@ -26,6 +26,14 @@ logger = logging.getLogger(__name__)
 MAX_SUBSCRIPTIONS = 1000  # of one client
 
 
+class ChangeBus(InMemorySubscriptionBus):
+    """The SDK's bus, which also tells whether anybody listens."""
+
+    @property
+    def is_heard(self) -> bool:
+        return bool(self._listeners)
+
+
 class Announcer:
     """Listens to the bell while started and publishes on `bus`, which serves ``subscriptions/listen`` (2026)."""
 
@@ -35,7 +43,7 @@ class Announcer:
         uris_of: Callable[[str], Sequence[str]],
         changes_tools: Callable[[str], bool] | None = None,
     ) -> None:
-        self.bus = InMemorySubscriptionBus()
+        self.bus = ChangeBus()
         self._bell = bell
         self._uris_of = uris_of
         self._changes_tools = changes_tools
@@ -56,12 +64,14 @@ class Announcer:
 
     def _heard(self, paths: frozenset[str]) -> None:
         loop = self._loop
+        if loop is None or not self.bus.is_heard:  # nearly every write of nearly every client
+            return
         events: list[ServerEvent] = [
             ResourceUpdated(uri=uri) for uri in sorted({u for path in paths if path for u in self._uris_of(path)})
         ]
         if self._changes_tools is not None and any(map(self._changes_tools, paths)):
             events.append(ToolsListChanged())
-        if loop is None or not events:
+        if not events:
             return
         try:
             loop.call_soon_threadsafe(self._publish, events)
@@ -80,7 +90,8 @@ class LegacySubscriptions:
         # What each connection asked for; a session is made anew for every request, a connection stays.
         self._subscribers: dict[Connection, set[str]] = {}
         self._tasks = _Tasks()
-        bus.subscribe(self._heard)
+        self._bus = bus
+        self._stop_hearing: Callable[[], None] | None = None
 
     def serve(self, server: Server[Any]) -> None:
         """Answer subscriptions made through *server*."""
@@ -90,7 +101,8 @@ class LegacySubscriptions:
             wanted = self._subscribers.get(connection)
             if wanted is None:
                 wanted = self._subscribers[connection] = set()
-                connection.exit_stack.callback(self._subscribers.pop, connection, None)
+                connection.exit_stack.callback(self._forget, connection)
+                self._stop_hearing = self._stop_hearing or self._bus.subscribe(self._heard)
             if len(wanted) >= MAX_SUBSCRIPTIONS and params.uri not in wanted:
                 raise MCPError(code=INVALID_PARAMS, message=f"a client has at most {MAX_SUBSCRIPTIONS} subscriptions")
             wanted.add(str(params.uri))
@@ -102,6 +114,12 @@ class LegacySubscriptions:
 
         server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
         server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
+
+    def _forget(self, connection: Connection) -> None:
+        self._subscribers.pop(connection, None)
+        if not self._subscribers and self._stop_hearing is not None:
+            self._stop_hearing()
+            self._stop_hearing = None
 
     def _heard(self, event: ServerEvent) -> None:
         if not isinstance(event, ResourceUpdated):

@@ -18,12 +18,13 @@ SALT_BYTES = 16
 
 
 class Append(Pending[Entry]):
-    """One append to *stream*."""
+    """One append to *stream*; *text* is the event as it is hashed and stored. Raises InvalidArgument."""
 
     def __init__(
         self, stream: str, writer: str, event: Mapping[str, Any], key: str | None, expect_seq: int | None
     ) -> None:
         super().__init__()
+        self.text = canonical_json(event)
         self.stream = stream
         self.writer = writer
         self.event = event
@@ -80,7 +81,7 @@ class AppendBatch:
             )
         prev = bytes.fromhex(last) if last else NO_PREVIOUS
         ts, salt = rfc3339(self.moment), self._ids.random(SALT_BYTES)
-        entry, line = make_entry(self._stream, append.writer, seq + 1, prev, ts, append.event, salt)
+        entry, line = make_entry(self._stream, append.writer, seq + 1, prev, ts, append.event, salt, append.text)
         self.heads[append.writer] = (entry.seq, entry.hash)
         self.made.append((entry, line))
         if append.key is not None:
@@ -97,7 +98,7 @@ class AppendBatch:
             return None
         made = self.keys.get((append.writer, append.key))
         entry = entry_of_line(made) if made else self._known.entry_of_key(append.writer, append.key)
-        if entry is not None and canonical_json(entry.event) != canonical_json(append.event):
+        if entry is not None and canonical_json(entry.event) != append.text:
             raise Conflict(
                 f"the key {append.key[:80]!r} was used for another event",
                 hint="use a new key for a new event",

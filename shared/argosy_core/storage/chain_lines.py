@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from argosy_core.canonical import NO_PREVIOUS, canonical_json, chain_hash, event_digest, text_digest
@@ -43,17 +44,24 @@ def is_encodable(text: str) -> bool:
 
 
 def make_entry(
-    stream: str, writer: str, seq: int, prev: bytes, ts: str, event: Mapping[str, Any], salt: bytes
+    stream: str,
+    writer: str,
+    seq: int,
+    prev: bytes,
+    ts: str,
+    event: Mapping[str, Any],
+    salt: bytes,
+    text: bytes | None = None,
 ) -> tuple[Entry, bytes]:
-    """The entry for *event* and its line, newline included.
+    """The entry for *event* and its line, newline included; *text* is the event's canonical JSON where it is at hand.
 
     The event stands in the line as the bytes that were hashed, so that checking needs no parsing (`chain_trail`).
     """
-    text = canonical_json(event)
+    text = canonical_json(event) if text is None else text
     digest = text_digest(text, salt)
     entry_hash = chain_hash(stream, writer, seq, prev, digest)
     entry = Entry(stream, writer, seq, prev.hex(), digest.hex(), entry_hash.hex(), ts, event)
-    line = _line_of(entry, text[1:-1], {"salt": salt.hex()})
+    line = _line_of(entry, text[1:-1], f',"salt":"{salt.hex()}"')
     if len(line) > MAX_EVENT_BYTES:
         raise InvalidArgument(
             f"an event has at most {MAX_EVENT_BYTES} bytes; this one has {len(line)}",
@@ -64,7 +72,7 @@ def make_entry(
 
 def redacted_line(entry: Entry) -> bytes:
     """The line of *entry* without its text and salt, newline included: its digest stays, so the chain still holds."""
-    return _line_of(entry, b'"redacted":true', {}) + b"\n"
+    return _line_of(entry, b'"redacted":true', "") + b"\n"
 
 
 def is_redacted(fields: Mapping[str, Any]) -> bool:
@@ -72,10 +80,17 @@ def is_redacted(fields: Mapping[str, Any]) -> bool:
     return "salt" not in fields and event_of(fields) == {"redacted": True}
 
 
-def _line_of(entry: Entry, text: bytes, salt: Mapping[str, str]) -> bytes:
-    place = {name: getattr(entry, name) for name in ("stream", "writer", "seq", "prev", "digest", "hash")}
-    parts = (_encode({"ts": entry.ts}).encode()[1:-1], text, _encode({**place, **salt}).encode()[1:-1])
-    return b"{" + b",".join(part for part in parts if part) + b"}"
+def _line_of(entry: Entry, text: bytes, salt: str) -> bytes:
+    # By hand: a writer waits for this under the stream's lock.
+    prev, digest, entry_hash = map(_encode, (entry.prev, entry.digest, entry.hash))
+    place = f'"seq":{entry.seq},"prev":{prev},"digest":{digest},"hash":{entry_hash}{salt}}}'
+    parts = (f'{{"ts":{_encode(entry.ts)}'.encode(), text, _names_of(entry.stream, entry.writer), place.encode())
+    return b",".join(part for part in parts if part)
+
+
+@lru_cache(maxsize=256)
+def _names_of(stream: str, writer: str) -> bytes:
+    return _encode({"stream": stream, "writer": writer}).encode()[1:-1]
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:

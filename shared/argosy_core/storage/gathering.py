@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
-from anyio import CancelScope
 from anyio.lowlevel import current_token
 
 from argosy_core.errors import ArgosyError, Unavailable
-from argosy_core.off_loop import off_loop
+from argosy_core.off_loop import off_loop_at_any_rate
 
 R = TypeVar("R")
 
@@ -44,10 +43,21 @@ P = TypeVar("P", bound=Pending[Any])
 
 @dataclass(slots=True, eq=False)
 class _Ticket(Generic[P]):
-    """A piece waiting for its batch."""
+    """A piece waiting for its batch; *turn* is there while somebody waits."""
 
     piece: P
-    turn: anyio.Event = field(default_factory=anyio.Event)
+    turn: anyio.Event | None = None
+
+    async def wait(self) -> None:
+        self.turn = anyio.Event()
+        try:
+            await self.turn.wait()
+        finally:
+            self.turn = None
+
+    def call(self) -> None:
+        if self.turn is not None:
+            self.turn.set()
 
 
 @dataclass(slots=True)
@@ -88,8 +98,7 @@ class Gathering(Generic[P]):
         try:
             while not piece.is_done:
                 if lane.is_busy:
-                    await ticket.turn.wait()
-                    ticket.turn = anyio.Event()
+                    await ticket.wait()
                 else:
                     await self._work(place, lane)
         finally:
@@ -115,8 +124,7 @@ class Gathering(Generic[P]):
                     loop.call_soon_threadsafe(finish)
 
         try:
-            with CancelScope(shield=True):
-                await off_loop(work)
+            await off_loop_at_any_rate(work)
         finally:
             # A task cancelled past the shield leaves while the thread still works: then the thread finishes.
             batch.is_left = True
@@ -136,13 +144,13 @@ class Gathering(Generic[P]):
         for ticket in batch.tickets:
             if not ticket.piece.is_done:
                 ticket.piece.fail(Unavailable("it could not be written", hint="try again"))
-            ticket.turn.set()
+            ticket.call()
         self._pass_turn(place, lane)
 
     def _pass_turn(self, place: tuple[object, str], lane: _Lane[P]) -> None:
         if lane.is_busy:
             return
         if lane.waiting:
-            lane.waiting[0].turn.set()
+            lane.waiting[0].call()
         elif self._lanes.get(place) is lane:
             del self._lanes[place]

@@ -8,7 +8,7 @@ from pathlib import Path
 from argosy_core.clock import Clock
 from argosy_core.content import ANY, Content, Expect, FileInfo
 from argosy_core.disks import is_local
-from argosy_core.off_loop import about_to_wait, is_on_loop
+from argosy_core.off_loop import about_to_wait
 from argosy_core.storage.base import Files, Store
 
 REMEMBERED_SECONDS = 60.0  # so long after a look the kernel still has names and stamps of a folder in its memory
@@ -28,15 +28,13 @@ class NearFiles:
 
     def stamps(self, folder: str, names: Sequence[str]) -> tuple[tuple[int, int] | None, ...]:
         now = self._clock.monotonic()
-        if not is_on_loop():
-            found = self._files.stamps(folder, names)
-            if self._root is not None and is_local(self._root / folder):
-                self._looked[folder] = now
-            return found
-        if now - self._looked.get(folder, float("-inf")) > REMEMBERED_SECONDS:
+        is_fresh = now - self._looked.get(folder, float("-inf")) <= REMEMBERED_SECONDS
+        if not is_fresh:
             about_to_wait()
-        self._looked[folder] = now
-        return self._files.stamps(folder, names)
+        found = self._files.stamps(folder, names)
+        if is_fresh or (self._root is not None and is_local(self._root / folder)):
+            self._looked[folder] = now
+        return found
 
     def read(self, path: str) -> Content:
         about_to_wait()

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from argosy_core.fs import FileSystem
 
 CHANGING = frozenset({"open", "write", "fsync", "truncate", "chmod", "set_mtime", "rename", "unlink", "mkdir"})
-ALL_CALLS = CHANGING | {"read", "pread", "fstat", "stat", "names", "try_lock"}
+ALL_CALLS = CHANGING | {"read", "pread", "fstat", "stat", "names", "try_lock", "unlock"}
 
 
 class FaultyFileSystem:
@@ -108,6 +108,10 @@ class FaultyFileSystem:
     def try_lock(self, fd: int) -> bool:
         self._step("try_lock")
         return self.inner.try_lock(fd)
+
+    def unlock(self, fd: int) -> None:
+        self._step("unlock")
+        self.inner.unlock(fd)
 
 
 __all__ = ["ALL_CALLS", "CHANGING", "FaultyFileSystem"]

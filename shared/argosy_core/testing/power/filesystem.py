@@ -214,6 +214,11 @@ class PowerFileSystem:
     def try_lock(self, fd: int) -> bool:
         return self._locked.setdefault(self._opened(fd).node.number, fd) == fd
 
+    def unlock(self, fd: int) -> None:
+        number = self._opened(fd).node.number
+        if self._locked.get(number) == fd:
+            del self._locked[number]
+
 
 def _child(folder: FolderNode, name: str) -> Node:
     node = folder.seen.get(name)
