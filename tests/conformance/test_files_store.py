@@ -17,6 +17,7 @@ from argosy_core.testing.conformance import STREAMS
 from argosy_core.vault import Vault
 
 pytestmark = pytest.mark.anyio
+OPENER = "argosy_core.storage.opening:open_store"  # for other processes
 
 
 class FileLines:
@@ -47,6 +48,10 @@ class Opened:
         self._part = part
         for name in STREAMS:
             (root / name).mkdir()
+
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self.root), "files"
 
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:

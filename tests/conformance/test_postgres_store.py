@@ -18,6 +18,7 @@ from argosy_core.storage.postgres.store import PostgresStore
 from argosy_core.testing.conformance import STREAMS
 
 pytestmark = pytest.mark.anyio
+OPENER = "argosy_core.storage.opening:open_store"  # for other processes
 LINES_OF = "SELECT line, day FROM lines WHERE stream = $1 ORDER BY day, start"
 PUT = """
 WITH begun AS (SELECT l.*, sum(octet_length(l.line) + 1) OVER (ORDER BY l.place) AS stop
@@ -56,6 +57,10 @@ class Opened:
 
     def _store(self, clock: Clock | None) -> PostgresStore:
         return PostgresStore(self._url, self._root, clock or SystemClock(), SystemIds())
+
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self._root), self._url
 
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:

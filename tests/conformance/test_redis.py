@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -18,14 +18,17 @@ from argosy_core.errors import Conflict, InvalidArgument, Unavailable
 from argosy_core.storage.address import Address
 from argosy_core.storage.opening import open_store
 from argosy_core.storage.redis import connection
-from argosy_core.testing.conformance import STREAMS, cancelling, restarting
+from argosy_core.testing.conformance import STREAMS, cancelling, hostile, restarting
 from argosy_core.testing.conformance.bell import listening
 from argosy_core.testing.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
+OPENER = f"{Path(__file__).parents[1] / 'support/redis_opener.py'}:opened"  # for other processes
 REDIS_SUITES = {
     "leases": SUITES["leases"],
     "bell": SUITES["bell"],
+    "hostile": (*hostile.LEASE_CHECKS, *hostile.BELL_CHECKS),
+    "processes": SUITES["processes"],
     "cancelling": cancelling.LEASE_CHECKS,
     "restarting": (*restarting.LEASE_CHECKS, *restarting.BELL_CHECKS),
 }
@@ -40,6 +43,10 @@ class Opened:
         self._part = part
         for name in STREAMS:
             (root / name).mkdir(exist_ok=True)
+
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self._root), self._url
 
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:

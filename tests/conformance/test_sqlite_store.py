@@ -19,6 +19,7 @@ from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.conformance import STREAMS
 
 pytestmark = pytest.mark.anyio
+OPENER = "argosy_core.storage.opening:open_store"  # for other processes
 ENTRIES_OF = "SELECT line FROM lines JOIN days ON days.id = day WHERE days.stream = ? ORDER BY path, start"
 
 
@@ -61,6 +62,10 @@ class Opened:
 
     def _store(self, clock: Clock | None) -> SqliteStore:
         return SqliteStore(self._database, self._root, clock or SystemClock(), SystemIds())
+
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self._root), f"sqlite:///{self._database.name}"
 
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
