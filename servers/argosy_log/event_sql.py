@@ -7,7 +7,7 @@ from argosy_core.index.statements import named_statements, script
 
 PACKAGE = "argosy_log"
 APPLICATION_ID = 0x4152474C
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def statement(name: str) -> str:

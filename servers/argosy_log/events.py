@@ -1,7 +1,7 @@
 """One line of the log as an event, whichever system wrote it.
 
 Our lines carry ``kind`` and the chain's fields. The older system's carry neither: their kind is their ``event``, their
-``primitive``, or ``agent_call`` when they name a model; their times may have any offset.
+``primitive``, or ``agent_call`` when they name a model or what started them; their times may have any offset.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from argosy_core.storage.day_chain import FLEET
 RUN_START = "run.start"
 RUN_END = "run.end"
 REDACTED = "redacted"
+AGENT_CALL = "agent_call"  # the older system's record of a run
 # Where an event of the fleet says whom it is about.
 NAMING = ("agent", "agent_name", "parent_agent", "holder")
 
@@ -98,7 +99,8 @@ def _kind(event: Mapping[str, Any]) -> str:
     for name in ("kind", "event", "primitive"):
         if (found := _name(event.get(name))) is not None:
             return found
-    return "agent_call" if event.get("model") else "other"
+    # Its earliest records of runs named neither, and those of runs that were skipped no model.
+    return AGENT_CALL if event.get("model") or event.get("trigger") else "other"
 
 
 def _name(value: Any) -> str | None:

@@ -18,7 +18,7 @@ from argosy_core import __version__
 from argosy_log.event_facts import microseconds, run_key
 from argosy_log.event_pages import event_of_line
 from argosy_log.event_sql import statement
-from argosy_log.events import RUN_END, RUN_START, LogEvent
+from argosy_log.events import AGENT_CALL, RUN_END, RUN_START, LogEvent
 
 MAX_DEPTH = 32
 MAX_TEXT_CHARS = 4000
@@ -67,7 +67,7 @@ class Telemetry:
             return self._run_span(event, event.run)
         if event.kind == "tool" and tool:
             return self._timed(line, event, f"execute_tool {tool}", "execute_tool", _INTERNAL)
-        if event.writer is None and event.kind == "agent_call":
+        if event.writer is None and event.kind == AGENT_CALL:
             # The older system's record of a run is all there is of it.
             return self._timed(line, event, f"invoke_agent {event.stream}", "invoke_agent", _INTERNAL)
         if model and event.kind not in (RUN_START, RUN_END) and event.number("output_tokens") is not None:

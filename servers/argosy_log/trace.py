@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from argosy_core.clock import rfc3339
-from argosy_log.events import RUN_END, RUN_START, LogEvent
+from argosy_log.events import AGENT_CALL, RUN_END, RUN_START, LogEvent
 from argosy_log.items import cut, optional
 from argosy_log.models import RunNode, RunTrace, TraceStep
 
@@ -89,7 +89,9 @@ def _record_of(events: Sequence[LogEvent]) -> LogEvent | None:
     records = [event for event in events if event.writer is None and event.text("status")]
     # A helper's record may carry its parent's id as its own; the run's own record comes from nothing above it.
     own = [event for event in records if event.parent is None]
-    return _end_of(events) or next(reversed(own or records), None)
+    # What a run asked or was warned of has a status too, and may stand behind its record.
+    runs = [event for event in own if event.kind == AGENT_CALL]
+    return _end_of(events) or next(reversed(runs or own or records), None)
 
 
 def _status(events: Sequence[LogEvent], record: LogEvent | None) -> str:

@@ -33,7 +33,8 @@ def canonical_json(value: Any, *, parsed: bool = False) -> bytes:
         if not parsed:
             _check_names(value)
     except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidArgument(f"not representable as canonical JSON: {type(exc).__name__}") from exc
+        hint = "use texts of whole characters, finite numbers, true, false, null, lists and objects named by texts"
+        raise InvalidArgument(f"not representable as canonical JSON: {type(exc).__name__}", hint=hint) from exc
     return data
 
 

@@ -60,6 +60,15 @@ def is_sound(name: str) -> bool:
         return False
 
 
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can carry *text*."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=2_048)  # the same few names are looked for all the time
 def _check_component(part: str) -> None:
     if part in ("", ".", ".."):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from promise_suites import FOLDER_SUITES, SUITES, WHOLE_STORE, every
+from tampering import FileDays
 
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.ids import SystemIds
@@ -17,26 +18,7 @@ from argosy_core.testing.conformance import STREAMS
 from argosy_core.vault import Vault
 
 pytestmark = pytest.mark.anyio
-
-
-class FileLines:
-    """The way behind the store's back: an editor on the day files."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    async def lines(self, stream: str) -> list[bytes]:
-        return [line for file in self._files(stream) for line in file.read_bytes().splitlines()]
-
-    async def put(self, stream: str, lines: Sequence[bytes]) -> None:
-        files = self._files(stream) or [self._root / stream / "log/2026-11/2026-11-01.jsonl"]
-        for file in files[:-1]:
-            file.unlink()
-        files[-1].parent.mkdir(parents=True, exist_ok=True)
-        files[-1].write_bytes(b"".join(line + b"\n" for line in lines))
-
-    def _files(self, stream: str) -> list[Path]:
-        return sorted((self._root / stream / "log").glob("*/*.jsonl"))
+OPENER = "argosy_core.storage.opening:open_store"  # for other processes
 
 
 class Opened:
@@ -48,6 +30,10 @@ class Opened:
         for name in STREAMS:
             (root / name).mkdir()
 
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self.root), "files"
+
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
         # The vault's own clock is the machine's: locks are waited for by it.
@@ -58,8 +44,8 @@ class Opened:
             store.close()
 
     @asynccontextmanager
-    async def tamper(self) -> AsyncGenerator[FileLines]:
-        yield FileLines(self.root)
+    async def tamper(self) -> AsyncGenerator[FileDays]:
+        yield FileDays(self.root)
 
 
 @pytest.mark.parametrize(("suite", "check"), every(SUITES, FOLDER_SUITES))

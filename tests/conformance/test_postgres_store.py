@@ -8,37 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_server import PostgresServer, run_sql
+from postgres_server import PostgresServer
 from promise_suites import SUITES, WHOLE_STORE, every
+from tampering import PostgresDays
 
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.ids import SystemIds
-from argosy_core.storage.postgres.address import Address, parse_address
 from argosy_core.storage.postgres.store import PostgresStore
 from argosy_core.testing.conformance import STREAMS
 
 pytestmark = pytest.mark.anyio
-LINES_OF = "SELECT line, day FROM lines WHERE stream = $1 ORDER BY day, start"
-PUT = """
-WITH begun AS (SELECT l.*, sum(octet_length(l.line) + 1) OVER (ORDER BY l.place) AS stop
-    FROM unnest($3::bytea[]) WITH ORDINALITY AS l (line, place))
-INSERT INTO lines (stream, day, start, line) SELECT $1, $2, stop - octet_length(line) - 1, line FROM begun
-"""
-
-
-class RowLines:
-    """The way behind the store's back: somebody with an SQL prompt."""
-
-    def __init__(self, address: Address) -> None:
-        self._address = address
-
-    async def lines(self, stream: str) -> list[bytes]:
-        return [row["line"] for row in await run_sql(self._address, LINES_OF, stream)]
-
-    async def put(self, stream: str, lines: Sequence[bytes]) -> None:
-        days = [row["day"] for row in await run_sql(self._address, LINES_OF, stream)] or ["2026-11-01"]
-        await run_sql(self._address, "DELETE FROM lines WHERE stream = $1", stream)
-        await run_sql(self._address, PUT, stream, days[-1], list(lines))
+OPENER = "argosy_core.storage.opening:open_store"  # for other processes
 
 
 class Opened:
@@ -57,6 +37,10 @@ class Opened:
     def _store(self, clock: Clock | None) -> PostgresStore:
         return PostgresStore(self._url, self._root, clock or SystemClock(), SystemIds())
 
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self._root), self._url
+
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
         store = self._store(clock)
@@ -66,8 +50,8 @@ class Opened:
             store.close()
 
     @asynccontextmanager
-    async def tamper(self) -> AsyncGenerator[RowLines]:
-        yield RowLines(parse_address(self._url))
+    async def tamper(self) -> AsyncGenerator[PostgresDays]:
+        yield PostgresDays(self._url)
 
 
 @pytest.mark.parametrize(("suite", "check"), every(SUITES))

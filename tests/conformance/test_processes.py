@@ -1,4 +1,4 @@
-"""Real processes on one vault: at once, and killed in the middle of their work."""
+"""Real processes on one vault, killed in the middle of their work. Many at once are in the conformance suites."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ from argosy_core.storage.opening import open_store
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 SOURCES = os.pathsep.join(str(Path(__file__).resolve().parents[2] / part) for part in ("shared", "servers", "host"))
-PROCESSES = 8
-APPENDS = 40
-STEPS = 15
 KILLS = {"files": 15, "sqlite": 6}  # as many moments as the time that they may take holds
 KILLS_ON_A_SERVER = 4  # a client that dies leaves less behind
 LINES = 400  # of a document: enough for several writes of the kernel
@@ -30,7 +27,6 @@ LINES = 400  # of a document: enough for several writes of the kernel
 COMMON = """
 import json, sys
 import anyio
-from argosy_core.errors import Conflict
 from argosy_core.storage.opening import open_store
 
 root, address, name, start = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -40,39 +36,6 @@ def say(**fields):
 say(ready=True)
 sys.stdin.readline()
 """
-# Two tasks append, one counts up by compare-and-swap, one appends under keys that the other processes use too.
-AT_ONCE = (
-    COMMON
-    + f"""
-async def append(task):
-    for number in range({APPENDS}):
-        entry = await store.chain.append("harbor", "w", {{"by": name, "task": task, "n": number}})
-        say(seq=entry.seq, hash=entry.hash)
-
-async def count():
-    steps = 0
-    while steps < {STEPS}:
-        old = await store.documents.read("harbor/count.md")
-        try:
-            await store.documents.write("harbor/count.md", b"%d" % (int(old.data) + 1), expect=old.version)
-            steps += 1
-        except Conflict:
-            pass
-
-async def share():
-    for number in range({STEPS}):
-        entry = await store.chain.append("harbor", "shared", {{"n": number}}, key=f"k{{number}}")
-        say(key=number, hash=entry.hash)
-
-async def main():
-    async with anyio.create_task_group() as tasks:
-        for work, *given in ((append, 1), (append, 2), (count,), (share,)):
-            tasks.start_soon(work, *given)
-
-anyio.run(main)
-store.close()
-"""
-)
 # Writes for ever, and says so only after it was acknowledged. A step that was not said is done again, under its key.
 FOR_EVER = (
     COMMON
@@ -131,33 +94,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     store.files.replace("harbor/count.md", b"0")
     store.close()
     return str(tmp_path), address
-
-
-async def test_processes_that_write_at_once_lose_nothing(place: tuple[str, str]) -> None:
-    count = PROCESSES
-    with ExitStack() as stack:
-        children = [stack.enter_context(child(AT_ONCE, *place, f"p{n}", "0")) for n in range(count)]
-        for process in children:
-            go(process)
-        told = [line for process in children for line in said(process)]
-        assert [process.wait(30) for process in children] == [0] * count
-
-    store = open_store(*place)
-    lines = [line async for line in store.chain.scan("harbor")]
-    report = await store.chain.verify("harbor")
-    counted = store.files.read("harbor/count.md").data
-    store.close()
-    entries = {line["seq"]: line for line in lines if line["writer"] == "w"}
-    assert sorted((t["seq"], t["hash"]) for t in told if "seq" in t) == [(s, e["hash"]) for s, e in entries.items()]
-    assert sorted((e["by"], e["task"], e["n"]) for e in entries.values()) == [
-        (f"p{p}", task, n) for p in range(count) for task in (1, 2) for n in range(APPENDS)
-    ]
-    assert {(t["key"], t["hash"]) for t in told if "key" in t} == {
-        (int(line["key"][1:]), line["hash"]) for line in lines if line["writer"] == "shared"
-    }
-    assert report.findings == ()
-    assert report.entries == count * 2 * APPENDS + STEPS
-    assert counted.decode() == str(count * STEPS)
 
 
 async def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(place: tuple[str, str]) -> None:

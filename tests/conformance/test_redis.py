@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -14,18 +14,21 @@ from promise_suites import SUITES, WHOLE_STORE, every
 from redis_server import RedisServer
 
 from argosy_core.clock import Clock
-from argosy_core.errors import Conflict, InvalidArgument, Unavailable
+from argosy_core.errors import Conflict, Corrupted, InvalidArgument, Unavailable
 from argosy_core.storage.address import Address
 from argosy_core.storage.opening import open_store
-from argosy_core.storage.redis import connection
-from argosy_core.testing.conformance import STREAMS, cancelling, restarting
+from argosy_core.storage.redis import connection, schema
+from argosy_core.testing.conformance import STREAMS, cancelling, hostile, restarting
 from argosy_core.testing.conformance.bell import listening
 from argosy_core.testing.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
+OPENER = f"{Path(__file__).parents[1] / 'support/redis_opener.py'}:opened"  # for other processes
 REDIS_SUITES = {
     "leases": SUITES["leases"],
     "bell": SUITES["bell"],
+    "hostile": (*hostile.LEASE_CHECKS, *hostile.BELL_CHECKS),
+    "processes": SUITES["processes"],
     "cancelling": cancelling.LEASE_CHECKS,
     "restarting": (*restarting.LEASE_CHECKS, *restarting.BELL_CHECKS),
 }
@@ -40,6 +43,10 @@ class Opened:
         self._part = part
         for name in STREAMS:
             (root / name).mkdir(exist_ok=True)
+
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self._root), self._url
 
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
@@ -151,6 +158,45 @@ async def test_a_ring_that_nobody_takes_harms_nobody(
         finally:
             monkeypatch.undo()
             redis.start()
+
+
+# The mark of its version
+
+
+@pytest.mark.parametrize("part", ["bell", "leases"])
+def test_keys_are_marked_with_their_version_once(part: str, redis: RedisServer, tmp_path: Path) -> None:
+    url = redis.url("marked")
+    for _ in range(2):
+        open_store(tmp_path, Address(**{part: url})).close()
+        assert int(redis.call("GET", "marked:schema")) == schema.VERSION
+    redis.call("FLUSHALL")
+    open_store(tmp_path, Address(**{part: url})).close()
+    assert int(redis.call("GET", "marked:schema")) == schema.VERSION
+
+
+@pytest.mark.parametrize("part", ["bell", "leases"])
+async def test_keys_of_a_newer_program_are_left_alone(part: str, redis: RedisServer, tmp_path: Path) -> None:
+    url = redis.url("newer")
+    async with Opened(tmp_path, url, "leases")() as leases:
+        held = await leases.acquire("job", "me", 600)
+        redis.call("SET", "newer:schema", schema.VERSION + 6)
+        before = {key: redis.call("DUMP", key) for key in redis.call("KEYS", "newer:*")}
+        with pytest.raises(Conflict) as caught:
+            open_store(tmp_path, Address(**{part: url}))
+        assert str(schema.VERSION + 6) in caught.value.message and str(schema.VERSION) in caught.value.message
+        assert caught.value.hint and "upgrade" in caught.value.hint
+        assert {key: redis.call("DUMP", key) for key in redis.call("KEYS", "newer:*")} == before
+        assert await leases.current("job") == held
+    redis.call("FLUSHALL")
+
+
+def test_a_mark_that_is_something_else_is_said_to_be(redis: RedisServer, tmp_path: Path) -> None:
+    for what in ("", "one", "-1", "9" * 5_000):
+        redis.call("SET", "spoiled:schema", what)
+        with pytest.raises(Corrupted) as caught:
+            open_store(tmp_path, Address(leases=redis.url("spoiled")))
+        assert caught.value.hint and "prefix" in caught.value.hint
+        assert redis.call("GET", "spoiled:schema") == what.encode()
 
 
 @pytest.mark.parametrize(

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from promise_suites import SUITES, WHOLE_STORE, every
+from tampering import SqliteDays
 
 from argosy_core.clock import Clock, SystemClock
 from argosy_core.ids import SystemIds
-from argosy_core.storage.sqlite.database import Transaction
-from argosy_core.storage.sqlite.log_rows import StreamRows
 from argosy_core.storage.sqlite.store import SqliteStore
 from argosy_core.testing.conformance import STREAMS
 
 pytestmark = pytest.mark.anyio
-ENTRIES_OF = "SELECT line FROM lines JOIN days ON days.id = day WHERE days.stream = ? ORDER BY path, start"
-
-
-class RowLines:
-    """The way behind the store's back: somebody with the database open in another program."""
-
-    def __init__(self, database: Path) -> None:
-        self._database = database
-
-    async def lines(self, stream: str) -> list[bytes]:
-        with closing(sqlite3.connect(self._database)) as db:
-            return [line.rstrip(b"\n") for (line,) in db.execute(ENTRIES_OF, (stream,))]
-
-    async def put(self, stream: str, lines: Sequence[bytes]) -> None:
-        with closing(sqlite3.connect(self._database, isolation_level=None)) as db:
-            db.row_factory = sqlite3.Row
-            days = [path for (path,) in db.execute("SELECT path FROM days WHERE stream = ? ORDER BY path", (stream,))]
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("DELETE FROM lines WHERE stream = ?", (stream,))
-            db.execute("DELETE FROM files WHERE day IN (SELECT id FROM days WHERE stream = ?)", (stream,))
-            db.execute("DELETE FROM days WHERE stream = ?", (stream,))
-            path = days[-1] if days else f"{stream}/log/2026-11/2026-11-01.jsonl"
-            data = b"".join(line + b"\n" for line in lines)
-            StreamRows(Transaction(db), stream).put_day(path, data, 1)
-            db.execute("COMMIT")
+OPENER = "argosy_core.storage.opening:open_store"  # for other processes
 
 
 class Opened:
@@ -62,6 +36,10 @@ class Opened:
     def _store(self, clock: Clock | None) -> SqliteStore:
         return SqliteStore(self._database, self._root, clock or SystemClock(), SystemIds())
 
+    @property
+    def elsewhere(self) -> Sequence[str]:
+        return OPENER, str(self._root), f"sqlite:///{self._database.name}"
+
     @asynccontextmanager
     async def __call__(self, clock: Clock | None = None) -> AsyncGenerator[Any]:
         store = self._store(clock)
@@ -71,8 +49,8 @@ class Opened:
             store.close()
 
     @asynccontextmanager
-    async def tamper(self) -> AsyncGenerator[RowLines]:
-        yield RowLines(self._database)
+    async def tamper(self) -> AsyncGenerator[SqliteDays]:
+        yield SqliteDays(self._database)
 
 
 @pytest.mark.parametrize(("suite", "check"), every(SUITES))

@@ -15,8 +15,7 @@ from fleet_fixtures import make_vault
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transports import command, environment
-
-from argosy_host import cli as host_cli
+from whole_vaults import content, run_cli
 
 pytestmark = pytest.mark.timeout(120)
 LOG = (
@@ -39,15 +38,6 @@ FILES = {
 }
 
 
-def run_cli(arguments: list[str]) -> int:
-    """The exit code of one command line."""
-    try:
-        return host_cli.run_cli(arguments)
-    except SystemExit as ended:
-        assert isinstance(ended.code, int)
-        return ended.code
-
-
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "rt"))
@@ -64,12 +54,6 @@ def vault(tmp_path: Path) -> Path:
         body = json.dumps({"type": "user", "title": f"Note {number}", "body": "Written by a server."})
         assert run_cli(["call", "memory_write", body, "--vault", str(root)]) == 0
     return root
-
-
-def content(root: Path) -> dict[str, bytes]:
-    """Every file that travels."""
-    found = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    return {path: data for path, data in found.items() if not path.startswith(".argosy/")}
 
 
 def test_files_to_sqlite_and_back_is_byte_for_byte(vault: Path, tmp_path: Path) -> None:

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from argosy_core.testing.conformance import (
-    archive,
-    bell,
-    cancelling,
-    chain,
-    chain_proofs,
-    chain_reading,
-    documents,
-    item_ends,
-    item_holds,
-    items,
-    leases,
-    restarting,
-)
+from argosy_core.testing.conformance.suites import FOLDER_SUITES, TAMPER_SUITES, WHOLE_STORE, Suites
+from argosy_core.testing.conformance.suites import SUITES as ALL_SUITES
 
-Suites = Mapping[str, Sequence[Callable[[Any], Awaitable[None]]]]
-WHOLE_STORE = (
-    "bell",
-    "archive",
-    "cancelling",
-    "restarting",
-    "failing",
-)  # suites about a store, not about one part of it
-SUITES: Suites = {
-    "documents": documents.CHECKS,
-    "chain": (*chain.CHECKS, *chain_reading.CHECKS, *chain.TAMPER_CHECKS, *chain_proofs.PROOF_CHECKS),
-    "leases": leases.CHECKS,
-    "items": (*items.CHECKS, *item_ends.CHECKS, *item_holds.CHECKS),
-    "archive": archive.CHECKS,
-    "bell": bell.CHECKS,
-    "cancelling": cancelling.CHECKS,
-    "restarting": restarting.CHECKS,
-}
-FOLDER_SUITES: Suites = {
-    "chain": chain.FILE_CHECKS,
-    "items": item_holds.FILE_CHECKS,
-    "bell": bell.FILE_CHECKS,
-}
+__all__ = ["FOLDER_SUITES", "SUITES", "WHOLE_STORE", "Suites", "every"]
+SUITES: Suites = {name: (*checks, *TAMPER_SUITES.get(name, ())) for name, checks in ALL_SUITES.items()}
 
 
 def every(*tables: Suites) -> list[Any]:

@@ -29,6 +29,7 @@ ALL_PAGES = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "va
 SOURCES = [str(ROOT / root) for root in ("servers", "shared", "host")]
 COMMAND_SECONDS = 120  # a bound for a machine that is busy, not a measure
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+_FILE = re.compile(r"# (\w+\.py)\n")  # the first line of a snippet that is a file of its own
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 
 
@@ -81,24 +82,35 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    command = tmp_path / "bin" / "mcp-host"
-    command.parent.mkdir()
-    command.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{os.pathsep.join(SOURCES)}" exec "{sys.executable}" -P -m argosy_host "$@"\n'
-    )
-    command.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    for name, words in (("mcp-host", "-P -m argosy_host"), ("python", "-P")):
+        command = tmp_path / "bin" / name
+        command.write_text(f'#!/bin/sh\nPYTHONPATH="{os.pathsep.join(SOURCES)}" exec "{sys.executable}" {words} "$@"\n')
+        command.chmod(0o755)
     return Machine(tmp_path)
+
+
+def put_files(page: Path, folder: Path) -> list[Block]:
+    """Write the snippets of *page* that are files into *folder*; the others."""
+    rest: list[Block] = []
+    for block in blocks("python", pages=[page]):
+        if name := _FILE.match(block.text):
+            (folder / name[1]).write_text(block.text)
+        else:
+            rest.append(block)
+    return rest
 
 
 def test_there_are_blocks_to_run() -> None:
     pages = {block.page.name for block in blocks("sh", "bash")}
     assert {"README.md", "policies.md"} <= pages
-    assert {block.page.name for block in blocks("python")} == {"writing-a-server.md"}
+    assert {block.page.name for block in blocks("python")} == {"writing-a-server.md", "writing-a-store.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_one_after_another(page: Path, machine: Machine) -> None:
     scripts = blocks("sh", "bash", pages=[page])
+    put_files(page, machine.home)
     if not any("mcp-host init" in block.text for block in scripts):
         assert machine.bash("mcp-host init ~/vault").returncode == 0
     for block in scripts:
@@ -120,7 +132,7 @@ def test_the_question_of_the_readme_is_answered_with_its_sources(machine: Machin
 @pytest.mark.parametrize("page", sorted({block.page for block in blocks("python")}), ids=lambda page: page.name)
 def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path) -> None:
     program = tmp_path / "snippet.py"
-    program.write_text("\n".join(block.text for block in blocks("python", pages=[page])))
+    program.write_text("\n".join(block.text for block in put_files(page, tmp_path)))
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", str(program)],
         cwd=tmp_path,

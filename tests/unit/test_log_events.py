@@ -39,6 +39,7 @@ def test_a_chained_line_keeps_its_place_and_shows_none_of_the_chains_fields() ->
         ({"event": "judgment", "primitive": "tool", "model": "m"}, "judgment"),
         ({"primitive": "helper", "model": "m"}, "helper"),
         ({"model": "m"}, "agent_call"),
+        ({"trigger": "cron", "status": "skipped"}, "agent_call"),
         ({"summary": "s"}, "other"),
         ({"kind": 7, "event": "", "model": "m"}, "agent_call"),
     ],

@@ -268,7 +268,8 @@ class Leases(Protocol):
     async def acquire(self, name: str, holder: str, ttl_seconds: float) -> Lease:
         """Take *name*. Raises Conflict while a lease on it has not ended, whoever holds it; detail has the ``holder``.
 
-        A name has 1 to 120 characters, a letter or digit among them; a lease lasts at most a day.
+        A name has 1 to 120 characters, a letter or digit among them; a lease lasts at most a day. Raises
+        InvalidArgument for others, and for a holder that UTF-8 cannot carry.
         """
         ...
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from argosy_core.canonical import NO_PREVIOUS, canonical_json, chain_hash, event_digest, text_digest
 from argosy_core.errors import InvalidArgument
+from argosy_core.names import is_encodable
 from argosy_core.storage.base import Entry
 
 CHAIN_FIELDS = ("stream", "writer", "seq", "prev", "digest", "hash", "salt")
@@ -27,20 +28,13 @@ def check_append(writer: str, event: Mapping[str, Any], key: str | None) -> None
     if taken:
         raise InvalidArgument(f"an event must not hold {', '.join(taken)}", hint="the log writes these fields itself")
     if not 0 < len(writer) <= MAX_WRITER_CHARS or not writer.isprintable():
-        raise InvalidArgument(f"a writer is a name of 1 to {MAX_WRITER_CHARS} printable characters")
+        raise InvalidArgument(
+            f"a writer is a name of 1 to {MAX_WRITER_CHARS} printable characters", hint="use a short name of letters"
+        )
     if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
-        raise InvalidArgument(f"a key has 1 to {MAX_KEY_CHARS} characters")
+        raise InvalidArgument(f"a key has 1 to {MAX_KEY_CHARS} characters", hint="give another key, or none")
     if key is not None and not is_encodable(key):
-        raise InvalidArgument("a key holds what UTF-8 cannot (a lone surrogate)")
-
-
-def is_encodable(text: str) -> bool:
-    """Whether UTF-8 can carry *text*."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        raise InvalidArgument("a key holds what UTF-8 cannot (a lone surrogate)", hint="give another key, or none")
 
 
 def make_entry(
@@ -173,7 +167,6 @@ __all__ = [
     "entry_of",
     "event_of",
     "is_chained",
-    "is_encodable",
     "is_redacted",
     "is_torn_write",
     "make_entry",

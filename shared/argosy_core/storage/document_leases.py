@@ -12,7 +12,7 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock, parse_time, rfc3339
 from argosy_core.errors import Conflict, Corrupted, InvalidArgument
 from argosy_core.ids import Ids
-from argosy_core.names import shorten, slug
+from argosy_core.names import is_encodable, shorten, slug
 from argosy_core.storage.base import Lease
 
 FOLDER = "_fleet/leases"
@@ -38,6 +38,8 @@ class DocumentLeases(ABC):
         """What *path* holds; None when it is not there."""
 
     async def acquire(self, name: str, holder: str, ttl_seconds: float) -> Lease:
+        check_holder(holder)
+
         def acquire(last: Lease | None) -> Lease:
             if last is not None and self._holds(last):
                 raise held(last)
@@ -100,6 +102,12 @@ def ended(name: str, generation: int) -> Conflict:
     return Conflict(f"the lease on {name} ended", hint="acquire it again before going on", generation=generation)
 
 
+def check_holder(holder: str) -> None:
+    """Raises InvalidArgument for what no document can name."""
+    if not is_encodable(holder):
+        raise InvalidArgument("a holder's name holds what UTF-8 cannot (a lone surrogate)", hint="give another name")
+
+
 def lease_end(clock: Clock, ttl_seconds: float) -> datetime:
     """When a lease taken now ends. Raises InvalidArgument."""
     if not 0 < ttl_seconds <= 86_400:
@@ -131,9 +139,12 @@ def _text_of(lease: Lease) -> bytes:
 def lease_path(name: str) -> str:
     """The document of the lease *name*. Raises InvalidArgument for what may not be one."""
     stem = slug(name)
-    if not stem or len(name) > MAX_NAME_CHARS:
-        raise InvalidArgument(f"a lease needs a name of 1 to {MAX_NAME_CHARS} characters with a letter or digit in it")
+    if not stem or len(name) > MAX_NAME_CHARS or not is_encodable(name):
+        hint = "name it after what it guards"
+        raise InvalidArgument(
+            f"a lease needs a name of 1 to {MAX_NAME_CHARS} characters with a letter or digit in it", hint=hint
+        )
     # Two names with one slug must not share a lease, so a name that is not its own slug carries its bytes.
     if stem != name or len(stem.encode()) > MAX_STEM_BYTES:
-        stem = f"{shorten(stem, MAX_STEM_BYTES)}~{sha256_hex(name.encode('utf-8', 'surrogatepass'))[:32]}"
+        stem = f"{shorten(stem, MAX_STEM_BYTES)}~{sha256_hex(name.encode())[:32]}"
     return f"{FOLDER}/{stem}.json"

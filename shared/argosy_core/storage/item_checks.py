@@ -72,7 +72,8 @@ def check_name(value: str, name: str) -> None:
     """Raises InvalidArgument unless *value* is one line of a sensible length."""
     bad = not value.strip() or len(value) > MAX_NAME_CHARS
     if bad or any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
-        raise InvalidArgument(f"{name} is one line of 1 to {MAX_NAME_CHARS} characters")
+        hint = "leave out line breaks and other control characters, or shorten it"
+        raise InvalidArgument(f"{name} is one line of 1 to {MAX_NAME_CHARS} characters", hint=hint)
 
 
 def _check_names(values: Sequence[str], name: str) -> None:
@@ -85,7 +86,7 @@ def _check_names(values: Sequence[str], name: str) -> None:
 def check_text(text: str, name: str) -> None:
     """Raises InvalidArgument unless *text* says something and is of a sensible length."""
     if not text.strip() or len(text) > MAX_TEXT_CHARS:
-        raise InvalidArgument(f"{name} is text of 1 to {MAX_TEXT_CHARS} characters")
+        raise InvalidArgument(f"{name} is text of 1 to {MAX_TEXT_CHARS} characters", hint="say it in a sentence or two")
 
 
 def _check_needs(needs: Mapping[str, Any]) -> None:

@@ -11,12 +11,13 @@ from argosy_core.storage.composed import ComposedStore
 from argosy_core.storage.redis.bell import RedisBell
 from argosy_core.storage.redis.connection import RedisConnection
 from argosy_core.storage.redis.leases import RedisLeases
+from argosy_core.storage.redis.schema import mark
 
 
 def with_redis(store: Store, bell: str | None, leases: str | None, clock: Clock, ids: Ids) -> Store:
     """*store* with the bell and the leases at these URLs, None for its own; it is closed when they cannot be.
 
-    Raises InvalidArgument, Unavailable (no driver, no such Redis).
+    Raises InvalidArgument, Conflict (keys of a newer version), Corrupted, Unavailable (no driver, no such Redis).
     """
     if bell is None and leases is None:
         return store
@@ -35,5 +36,5 @@ def with_redis(store: Store, bell: str | None, leases: str | None, clock: Clock,
 def _reached(url: str, opened: ExitStack) -> RedisConnection:
     connection = RedisConnection(url)
     opened.callback(connection.close)
-    connection.run(lambda client: client.ping())
+    mark(connection)
     return connection

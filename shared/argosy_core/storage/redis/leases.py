@@ -16,7 +16,7 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.ids import Ids
 from argosy_core.storage.base import Lease
-from argosy_core.storage.document_leases import ended, held, lease_end, lease_path
+from argosy_core.storage.document_leases import check_holder, ended, held, lease_end, lease_path
 from argosy_core.storage.redis.connection import RedisConnection
 
 KEPT_MS = 3 * 86_400_000  # longer than any lease; what is forgotten after that comes back with a higher generation
@@ -36,6 +36,7 @@ class RedisLeases:
         self._guard = threading.Lock()
 
     async def acquire(self, name: str, holder: str, ttl_seconds: float) -> Lease:
+        check_holder(holder)
         key, now, end = self._key(name), self._clock.now(), lease_end(self._clock, ttl_seconds)
         token = self._ids.random(16).hex()
         arguments = (_bytes(holder), token, _number(now), _number(end), self._seen.get(key, 0) + 1, KEPT_MS)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from argosy_core.errors import AlreadyExists
+from argosy_core.names import is_encodable
 from argosy_core.storage.base import Entry
 from argosy_core.storage.chain_appends import entry_of_line
-from argosy_core.storage.chain_lines import can_be_followed, is_encodable, parse_line
+from argosy_core.storage.chain_lines import can_be_followed, parse_line
 from argosy_core.storage.chain_redaction import no_entry, redact_line
 from argosy_core.storage.sqlite.database import Transaction
 

@@ -26,7 +26,7 @@ def sqlite_errors() -> Generator[None]:
 
 def unencodable() -> InvalidArgument:
     """What to raise for text that cannot be handed to SQLite."""
-    return InvalidArgument("an argument holds what UTF-8 cannot (a lone surrogate)")
+    return InvalidArgument("an argument holds what UTF-8 cannot (a lone surrogate)", hint="leave it out")
 
 
 def as_argosy(error: sqlite3.Error) -> ArgosyError:

@@ -45,6 +45,11 @@ class Ear:
         """Wait until anything was heard."""
         await self._wait(lambda: bool(self.calls), what)
 
+    async def until_concerned(self, path: str, what: str) -> None:
+        """Wait until *path*, a folder around it or "anything may have changed" was heard."""
+        around = {path[:place] for place, char in enumerate(path) if char == "/"}
+        await self._wait(lambda: not self.paths.isdisjoint({path, "", *around}), what)
+
     async def _wait(self, is_heard: Callable[[], bool], what: str) -> None:
         def wait() -> bool:
             with self._heard:
