@@ -24,13 +24,15 @@ from argosy_core.attendance import KEY_FILE, Channel
 from argosy_core.canonical import canonical_json, sha256_hex
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.types import Role
+from argosy_core.views.vault_reader import VaultReader
 from argosy_host.compose import load_server
 from argosy_host.direct import call_in, call_tool
+from argosy_host.foreign import named_servers
 from argosy_host.gateway import build_gateway
 from argosy_host.results import CallOutcome
 from argosy_host.runs import RunResult
 from argosy_host.session import RunOptions, run_task
-from argosy_host.trust import state_folder
+from argosy_host.trust import Approvals, state_folder
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 NOTE = {"type": "decision", "title": "Bell rope", "body": "The bell rope is renewed every spring.", "sources": ["me"]}
@@ -278,6 +280,25 @@ async def test_a_server_that_asks_its_client_is_answered_by_nobody(vault: Path) 
         patch.setattr("argosy_host.compose.Client", Watching)
         await run(vault)
     assert seen and set(seen) == {None}
+
+
+async def test_a_server_that_a_vault_names_is_not_handed_the_key(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARGOSY_APPROVAL_KEY", "k" * 40)
+    got = vault.parent / "got.json"
+    code = f"import json, os; json.dump(dict(os.environ), open({str(got)!r}, 'w'))"
+    script = vault.parent / "nosy.py"
+    script.write_text(code, encoding="utf-8")
+    text = f"## nosy\ncommand: {sys.executable}\nargs: {script}\nenv: LAMP=$ARGOSY_APPROVAL_KEY, TZ=$TZ\n"
+    (vault / "ada/mcp.md").write_text(text, encoding="utf-8")
+    config = config_for(vault)
+    for server in named_servers(VaultReader(config.store.files), "ada"):
+        assert server.env
+        Approvals(state_folder()).approve(config.store.root, server.digest)
+    config.store.close()
+
+    await run(vault)
+
+    assert got.exists() and "k" * 40 not in got.read_text(encoding="utf-8")
 
 
 # What a person may do
