@@ -66,7 +66,9 @@ async def act(gate: Gate, question: Mapping[str, Any], begin: Begin) -> str:
     bound = (call, str(binding.get("tool_definition_hash")), str(binding.get("arguments_hash")), proposal)
     by_default = question.get("answered_by") == BY_DEFAULT
     if decision == "approved":
-        return _said(question, decision, await gate.run_approved(*bound, begin=begin, by_default=by_default))
+        unattended = bool(question.get("unattended"))
+        made = await gate.run_approved(*bound, begin=begin, by_default=by_default, unattended=unattended)
+        return _said(question, decision, made)
     if decision == "revised":
         amendment: Mapping[str, Any] = question.get("amendment") or {}
         return _said(question, decision, await gate.run_revised(*bound, amendment, begin=begin))

@@ -37,6 +37,7 @@ from mcp.types import (
 )
 from pydantic import TypeAdapter
 
+from argosy_core.attendance import KEY_VARIABLE
 from argosy_core.errors import ArgosyError, NotFound, Unavailable
 from argosy_core.fleet import FleetServer
 from argosy_core.serving.config import ServerConfig
@@ -51,7 +52,8 @@ CALL_SECONDS = 60.0
 JUDGE = "judge"
 STDERR_TAIL_LINES = 5
 DIRECT = frozenset({"log", "judge"})  # of this process: called several times around every call
-WITHHELD = ("ARGOSY_SECRET_", "ARGOSY_PASSPHRASE", "ARGOSY_HOST_KEY")  # no child of a vault's naming gets these
+# No child of a vault's naming gets these.
+WITHHELD = ("ARGOSY_SECRET_", "ARGOSY_PASSPHRASE", "ARGOSY_HOST_KEY", KEY_VARIABLE)
 HOST_KEY_VARIABLE = "ARGOSY_HOST_KEY"
 
 

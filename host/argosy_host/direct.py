@@ -10,6 +10,7 @@ from typing import Any
 from anyio import to_thread
 from mcp import Client
 
+from argosy_core.attendance import Channel
 from argosy_core.serving.config import ServerConfig, open_store
 from argosy_core.storage.address import Address
 from argosy_core.storage.base import Store
@@ -50,10 +51,20 @@ async def call_tool(
 
 
 async def call_in(
-    store: Store, server: str, tool: str, arguments: Mapping[str, Any], *, agent: str | None, role: Role
+    store: Store,
+    server: str,
+    tool: str,
+    arguments: Mapping[str, Any],
+    *,
+    agent: str | None,
+    role: Role,
+    attended: Channel | None = None,
 ) -> CallOutcome:
-    """The same over a store that is open already; *agent* may be None."""
-    config = ServerConfig(store=store, agent=agent, role=role, profile="full")
+    """The same over a store that is open already; *agent* may be None.
+
+    *attended* says how the person was seen to be there whose call this is.
+    """
+    config = ServerConfig(store=store, agent=agent, role=role, profile="full", attended=attended)
     async with Client(load_server(server, config), mode="2026-07-28", cache=None) as client:
         return outcome_of(await client.call_tool(tool, dict(arguments)))
 

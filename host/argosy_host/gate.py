@@ -25,6 +25,7 @@ __all__ = ["Begin", "Binding", "Gate", "NotActed", "Ruling"]
 
 MAX_JUDGED = 3  # judgments of a call whose tool changes under it
 MAX_RETURN_CHARS = 40_000  # what one call may put into a model's context
+UNATTENDED = "this is of high risk, and nothing shows that a person was there who approved it: it must be asked anew"
 
 
 Begin = Callable[[], Awaitable[bool]]
@@ -75,11 +76,14 @@ class Gate:
         *,
         begin: Begin,
         by_default: bool = False,
+        unattended: bool = False,
     ) -> ToolReturn:
         """Run a call that a person approved, or silence *by_default*, exactly as it was bound.
 
         Judged it was before the question was asked; what holds for every call (policies that read, places, caps) is
-        looked at again, and its cost is set aside. Raises NotActed.
+        looked at again, and its cost is set aside. *unattended* says that the fleet asks for a person who is there and
+        that none showed to be: that is enough for what is not of the highest class, whatever the question said of it.
+        Raises NotActed.
         """
         started = self._clock.monotonic()
         bound = self._bound_still(call, definition_hash, bound_hash)
@@ -88,6 +92,9 @@ class Gate:
             return await self._stale(call, bound, proposal, started)
         ruling = await self._judging.check_approved(bound)
         await self._begun(begin, ruling)
+        if unattended and ruling.verdict == "allow" and ruling.action_class is ActionClass.HIGH_RISK:
+            await self._execution.give_back(ruling.reservation)
+            ruling = replace(ruling, verdict="block", reason=UNATTENDED, enforcement=Act.BLOCK_EXECUTED)
         if ruling.verdict != "allow":
             await self._log_answer(call, ruling.enforcement, proposal, bound.as_json())
             return await self._block(bound, ruling, started)

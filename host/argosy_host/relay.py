@@ -11,11 +11,13 @@ import selectors
 import socket
 from typing import Any
 
+from argosy_core import __version__
 from argosy_host.runtime import Facts, Place
 
 CONNECT_SECONDS = 5.0
 CHUNK = 1 << 16
 MAX_HELLO_BYTES = 1 << 16
+ANY_VERSION = ("status", "stop")
 
 
 class NotRelayed(Exception):
@@ -79,5 +81,9 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def hello_for(facts: Facts, **wanted: Any) -> dict[str, Any]:
-    """What a client says first; the running process refuses another vault, store or version."""
-    return {"vault": facts.vault, "store": facts.store, "version": facts.version, **wanted}
+    """What a client says first; the running process refuses another vault, store or version.
+
+    To ask how it is or to end it takes no like version: an upgrade begins with that.
+    """
+    version = facts.version if wanted.get("want") in ANY_VERSION else __version__
+    return {"vault": facts.vault, "store": facts.store, "version": version, **wanted}

@@ -100,9 +100,20 @@ def hold_lock(place: Place) -> int | None:
     return fd
 
 
+def is_private(place: Place) -> bool:
+    """Whether the place's folder is this user's alone: in one of somebody else's, whoever answers is not ours."""
+    try:
+        found = [folder.lstat() for folder in (place.folder.parent, place.folder)]
+    except OSError:
+        return False
+    return all(stat.S_ISDIR(at.st_mode) and at.st_uid == os.getuid() and not at.st_mode & 0o077 for at in found)
+
+
 def find_up(vault: Path) -> tuple[Place, Facts] | None:
     """The running process of *vault*; None when there is none, whatever old files say."""
     place = place_of(vault)
+    if not is_private(place):
+        return None
     try:
         fd = os.open(place.lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

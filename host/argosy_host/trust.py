@@ -7,20 +7,16 @@ file, and hold for one vault's path and one digest: any change to the command tu
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from argosy_core.user_state import state_folder
 from argosy_core.vault import Vault
 
+__all__ = ["Approvals", "state_folder"]
+
 FILE = "approved.json"
-
-
-def state_folder() -> Path:
-    """``$XDG_STATE_HOME/argosy``, else ``~/.local/state/argosy``."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "argosy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from argosy_core.attendance import Channel
 from argosy_core.errors import InvalidArgument, TooLarge
 from argosy_core.json_schemas import fit
 from argosy_desk.kinds import JUDGED, VERBS, Decision, State
@@ -31,13 +32,19 @@ _CHOICES = {verb: choice for choice, verb in VERBS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a question stands. *settled* is false while the file's state line lags behind its answer."""
+    """Where a question stands. *settled* is false while the file's state line lags behind its answer.
+
+    *attended* is how the person was there who answered; *unattended* says that one should have been, and that an answer
+    stands in the file which nothing shows to be theirs.
+    """
 
     state: State
     decision: Decision | None = None
     choice: Any = None
     problem: Problem | None = None
     settled: bool = True
+    attended: Channel | None = None
+    unattended: bool = False
 
 
 def standing_of(file: QuestionFile) -> Standing:
@@ -105,13 +112,22 @@ def check_choice(file: QuestionFile, choice: str) -> Any:
 
 
 def compose_answer(
-    file: QuestionFile, choice: str, amendment: Mapping[str, Any] | None, note: str | None, by: str, at: str
+    file: QuestionFile,
+    choice: str,
+    amendment: Mapping[str, Any] | None,
+    note: str | None,
+    by: str,
+    at: str,
+    attended: str | None = None,
 ) -> str:
-    """The block that answers *file* with *choice*. Raises InvalidArgument and TooLarge."""
+    """The block that answers *file* with *choice*; *attended* shows that a person was there.
+
+    Raises InvalidArgument and TooLarge.
+    """
     if len(choice) > MAX_CHOICE_CHARS or len(note or "") > MAX_NOTE_CHARS:
         raise TooLarge(f"a choice has at most {MAX_CHOICE_CHARS} characters, a note {MAX_NOTE_CHARS}")
     if file.kind not in JUDGED:
-        return _compose_chosen(file, choice, amendment, note, by, at)
+        return _compose_chosen(file, choice, amendment, note, by, _lines(at, choice, note, attended))
     verb = VERBS.get(choice)
     if verb is None:
         raise InvalidArgument(f"this question takes one of: {', '.join(VERBS)}")
@@ -121,11 +137,16 @@ def compose_answer(
     if unknown := sorted((amendment or {}).keys() - set(AMENDABLE)):
         raise InvalidArgument(f"an amendment has no {', '.join(unknown)}", hint=f"it has: {', '.join(AMENDABLE)}")
     changed = {"judge_note": note or f"revised by {by}", **amendment} if amendment else None
-    return render_resolution(verb, by, _lines(at, None, note), changed)
+    return render_resolution(verb, by, _lines(at, None, note, attended), changed)
 
 
 def _compose_chosen(
-    file: QuestionFile, choice: str, amendment: Mapping[str, Any] | None, note: str | None, by: str, at: str
+    file: QuestionFile,
+    choice: str,
+    amendment: Mapping[str, Any] | None,
+    note: str | None,
+    by: str,
+    lines: Mapping[str, str],
 ) -> str:
     if amendment:
         raise InvalidArgument("only a proposal can be amended", hint="leave amendment out")
@@ -135,11 +156,11 @@ def _compose_chosen(
         check_choice(file, choice)
     except ValueError as exc:
         raise InvalidArgument(f"this does not answer the question: {exc}", hint="desk_get shows what it takes") from exc
-    return render_resolution("Answered", by, _lines(at, choice, note), None)
+    return render_resolution("Answered", by, lines, None)
 
 
-def _lines(at: str, choice: str | None, note: str | None) -> dict[str, str]:
-    lines = {"resolved_at": at, "choice": choice, "note": one_line(note) if note else None}
+def _lines(at: str, choice: str | None, note: str | None, attended: str | None) -> dict[str, str]:
+    lines = {"resolved_at": at, "choice": choice, "note": one_line(note) if note else None, "attended": attended}
     return {name: value for name, value in lines.items() if value}
 
 
@@ -148,12 +169,12 @@ def compose_withdrawal(why: str, by: str, at: str) -> str:
     return render_resolution("Withdrawn", by, {"resolved_at": at, "reason": why}, None)
 
 
-def compose_default(file: QuestionFile, at: str) -> str:
+def compose_default(file: QuestionFile, at: str, *, may_approve: bool = True) -> str:
     """The block that answers *file* with its default. What was tampered with is never approved by silence."""
     default, note = _text(file.fields.get("default")) or "deny", "nobody answered in time"
     if file.kind not in JUDGED:
         return render_resolution("Auto-decided", BY_DEFAULT, {"resolved_at": at, "choice": default, "note": note}, None)
-    outcome = "allow" if default == "approve" and not file.tampered else "block"
+    outcome = "allow" if default == "approve" and may_approve and not file.tampered else "block"
     return render_resolution("Auto-decided", BY_DEFAULT, {"resolved_at": at, "outcome": outcome, "note": note}, None)
 
 

@@ -43,10 +43,18 @@ class Asked:
         """Where its file lies: the class of the bound call, or the kind."""
         return action_class_of(self.binding) or self.kind
 
-    def text(self, question: str, agent: str, run: str | None, now: datetime) -> str:
-        """Its file. Raises InvalidArgument when the default would not answer it."""
+    @property
+    def is_high_risk(self) -> bool:
+        """Whether the call that waits is of the highest class."""
+        return action_class_of(self.binding) == ActionClass.HIGH_RISK
+
+    def text(self, question: str, agent: str, run: str | None, now: datetime, *, attended: bool = False) -> str:
+        """Its file; *attended* says that the fleet asks for a person who is there.
+
+        Raises InvalidArgument when the default would not answer it.
+        """
         fields = _fields(self, question, agent, run, now)
-        how = in_file(question, self.kind, self.options)
+        how = in_file(question, self.kind, self.options, at_terminal=attended and self.is_high_risk)
         text = render_question(fields, self.body, self.options, self.binding, how)
         check_default(parse_question(text), self.default)
         return text
@@ -77,9 +85,10 @@ def draft_question(
             raise InvalidArgument("a schema goes with the kind input", hint="leave it out, or ask for an input")
         check_schema(schema)
     hashes = check_binding(binding) if binding is not None else {}
-    if kind == "escalation" and default == "approve" and action_class_of(binding) == ActionClass.HIGH_RISK:
+    asked = Asked(kind, title, body, check_options(options or ()), schema, default, urgency, binding, hashes)
+    if kind == "escalation" and default == "approve" and asked.is_high_risk:
         raise InvalidArgument("silence approves nothing of high risk", hint="the owner's judges.md may say otherwise")
-    return Asked(kind, title, body, check_options(options or ()), schema, default, urgency, binding, hashes)
+    return asked
 
 
 def _fields(asked: Asked, question: str, agent: str, run: str | None, now: datetime) -> dict[str, Any]:

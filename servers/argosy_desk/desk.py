@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 from anyio import to_thread
@@ -33,13 +34,13 @@ from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_desk.answers import BY_DEFAULT, MAX_NOTE_CHARS, compose_answer, compose_default, compose_withdrawal
 from argosy_desk.asking import Asked, by_policy, same_question
+from argosy_desk.attended_answers import AttendedAnswers, open_text, with_block
 from argosy_desk.claiming import Claims
-from argosy_desk.inspection import inspect_conflicts, inspect_question
+from argosy_desk.inspection import inspect_approval, inspect_conflicts, inspect_question
 from argosy_desk.kinds import URGENCIES, Kind
 from argosy_desk.models import Question, QuestionPage
-from argosy_desk.question_file import one_line, parse_question, redacted_text
+from argosy_desk.question_file import decoded, one_line, parse_question, redacted_text
 from argosy_desk.reading import read_question
-from argosy_desk.resolution import add_block
 
 FLEET = "_fleet"
 FOLDER = "vault/escalations"
@@ -60,6 +61,7 @@ class Desk:
         self._clock = config.clock
         self._ids = config.ids
         self._claims = Claims(config.store, config.clock, FOLDER, self._read)
+        self._answers = AttendedAnswers(config)
         # Answered questions are kept for ever: those known to be, by their stamp, are not read again for a list.
         self._settled: dict[str, tuple[int, int]] = {}
 
@@ -81,7 +83,8 @@ class Desk:
             return open_one
         asked = by_policy(asked, await self._escalation(agent))
         path = f"{agent}/{FOLDER}/{asked.folder}/{question}.md"
-        text = asked.text(question, agent, caller.run, self._clock.now())
+        proof = await self._answers.wanted() if asked.is_high_risk else None
+        text = asked.text(question, agent, caller.run, self._clock.now(), attended=proof is not None)
         try:
             written = await self._documents.write(path, text.encode(), expect=ABSENT)
         except AlreadyExists:
@@ -89,7 +92,7 @@ class Desk:
         event = {"kind": "desk.ask", "question": question, "path": path, "question_kind": asked.kind, **asked.hashes}
         await self._chain.append(agent, "desk", event | ({"run_id": caller.run} if caller.run else {}))
         self._bell.ring(path)
-        return read_question(written)
+        return read_question(written, proof)
 
     async def _escalation(self, agent: str) -> Escalation:
         """What the policy says of questions that nobody answers; that they wait, while it cannot be read."""
@@ -104,7 +107,7 @@ class Desk:
 
     async def _again(self, asked: Asked, path: str) -> Question:
         present = await self._documents.read(path)
-        if not same_question(asked, parse(_decoded(present)).fields):
+        if not same_question(asked, parse(decoded(present)).fields):
             raise Conflict("this proposal_id was asked with another binding", hint="use a new proposal_id")
         return await self._read(path)
 
@@ -116,7 +119,7 @@ class Desk:
 
     async def document(self, caller: Caller, question: str) -> str:
         """A question's file as it stands. Raises NotFound."""
-        return _decoded(await self._documents.read(await self._locate(caller, question)))
+        return decoded(await self._documents.read(await self._locate(caller, question)))
 
     async def pending(self, caller: Caller, kind: Kind | None, limit: int, cursor: str | None) -> QuestionPage:
         """Questions that wait for a person: the most urgent first, then the oldest."""
@@ -165,10 +168,10 @@ class Desk:
         """The question at *path*; an answer that a person wrote there takes effect by this."""
         for _ in range(TRIES):
             content = await self._documents.read(path)
-            question = read_question(content)
+            question = await self._answers.understood(content)
             try:
                 if _is_due(question, self._clock.now()):
-                    await self._decide(content)
+                    await self._decide(content, question)
                     continue
                 if not _lags(content, question):
                     return question
@@ -190,10 +193,12 @@ class Desk:
         at, by = rfc3339(self._clock.now()), "operator"
         for _ in range(TRIES):
             content = await self._documents.read(path)
-            _check_open(read_question(content), choice)
-            text = _decoded(content)
-            block = compose_answer(parse_question(text), choice, amendment, note, by, at)
-            data = add_block(text, parse(text).body, block).encode()
+            found = await self._answers.understood(content)
+            _check_open(found, choice)
+            text = open_text(content, found)
+            compose = partial(compose_answer, parse_question(text), choice, amendment, note, by, at)
+            answered = with_block(text, compose())
+            data = (await self._answers.proven(content, found, answered, compose)).encode()
             _check_takes_effect(Content(path, data, "", (0, 0)), by)
             try:
                 await self._documents.write(path, data, expect=content.version)
@@ -202,11 +207,12 @@ class Desk:
             return await self._read(path)
         raise Conflict("many writers are at this question", hint="try again in a moment")
 
-    async def _decide(self, content: Content) -> None:
+    async def _decide(self, content: Content, question: Question) -> None:
         """Let the default answer a question that nobody answered in time. Raises Conflict when somebody just did."""
-        text = _decoded(content)
-        block = compose_default(parse_question(text), rfc3339(self._clock.now()))
-        data = add_block(text, parse(text).body, block).encode()
+        text = open_text(content, question)
+        proof = await self._answers.wanted() if question.high_risk else None
+        block = compose_default(parse_question(text), rfc3339(self._clock.now()), may_approve=proof is None)
+        data = with_block(text, block).encode()
         _check_takes_effect(Content(content.path, data, "", (0, 0)), BY_DEFAULT)
         await self._documents.write(content.path, data, expect=content.version)
 
@@ -215,9 +221,9 @@ class Desk:
         path, by = await self._locate(caller, question), "host" if caller.role is Role.HOST else "operator"
         why = check_why(why)
 
-        def withdrawn(text: str, found: Question) -> str:
+        def withdrawn(content: Content, found: Question) -> str:
             _check_open(found, "deny")
-            return add_block(text, parse(text).body, compose_withdrawal(why, by, rfc3339(self._clock.now())))
+            return with_block(open_text(content, found), compose_withdrawal(why, by, rfc3339(self._clock.now())))
 
         return await self._rewrite(path, withdrawn)
 
@@ -229,8 +235,9 @@ class Desk:
         path = await self._locate(caller, question)
         why = check_why(why)
 
-        def redacted(text: str, found: Question) -> str | None:
-            return None if found.state == "redacted" else redacted_text(text, why, rfc3339(self._clock.now()))
+        def redacted(content: Content, found: Question) -> str | None:
+            now = rfc3339(self._clock.now())
+            return None if found.state == "redacted" else redacted_text(decoded(content), why, now)
 
         done = await self._rewrite(path, redacted)
         event = {"kind": "desk.redact", "question": question, "path": path, "why": why}
@@ -238,13 +245,13 @@ class Desk:
             await self._chain.append(done.agent, "desk", event, key=f"redact:{question}")
         return done
 
-    async def _rewrite(self, path: str, change: Callable[[str, Question], str | None]) -> Question:
+    async def _rewrite(self, path: str, change: Callable[[Content, Question], str | None]) -> Question:
         for _ in range(TRIES):
             question = await self._read(path)
             content = await self._documents.read(path)
             if content.version != question.version:
                 continue
-            text = change(_decoded(content), question)
+            text = change(content, question)
             if text is None:
                 return question
             try:
@@ -266,7 +273,8 @@ class Desk:
     async def _settle(self, content: Content, question: Question) -> Question:
         """Log the answer, once, whatever the number of readers; then let the state line follow it."""
         agent = question.agent
-        run: Any = parse(_decoded(content)).fields.get("parent_run_id")
+        run: Any = parse(decoded(content)).fields.get("parent_run_id")
+        await self._answers.note(content, question)
         event = {
             "kind": "desk.answer",
             "question": question.question,
@@ -279,10 +287,10 @@ class Desk:
         except Conflict:  # the answer was changed after it was logged, before its state line followed
             changed = event | {"kind": "desk.answer_changed"}
             await self._chain.append(agent, "desk", changed, key=f"changed:{content.version}")
-        data = edit(_decoded(content), {"state": question.state}).encode()
+        data = edit(decoded(content), {"state": question.state}).encode()
         written = await self._documents.write(question.path, data, expect=content.version)
         self._bell.ring(question.path)
-        return read_question(written)
+        return await self._answers.understood(written)
 
     # What the server base asks
 
@@ -298,10 +306,14 @@ class Desk:
             findings += inspect_conflicts([info.path for info in listed])
             for info in listed:
                 try:
-                    findings += inspect_question(await self._documents.read(info.path))
+                    content = await self._documents.read(info.path)
                 except NotFound:
                     continue
-        return findings or [DoctorFinding(status="pass", check="questions", message="every question can be read")]
+                findings += inspect_question(await self._answers.understood(content))
+        findings += inspect_approval(await self._answers.wanted(), await self._answers.problem())
+        if any(finding.status != "pass" for finding in findings):
+            return findings
+        return [*findings, DoctorFinding(status="pass", check="questions", message="every question can be read")]
 
     def uris_of(self, path: str) -> list[str]:
         parts = path.split("/")
@@ -311,7 +323,7 @@ class Desk:
 
 
 def _lags(content: Content, question: Question) -> bool:
-    return question.decision is not None and parse(_decoded(content)).fields.get("state") != question.state
+    return question.decision is not None and parse(decoded(content)).fields.get("state") != question.state
 
 
 def _is_due(question: Question, now: datetime) -> bool:
@@ -352,10 +364,6 @@ def _check_takes_effect(content: Content, by: str) -> None:
     after = read_question(content)
     if after.decision is None or after.answered_by != by:
         raise Corrupted(f"{content.path} cannot hold an answer as it is", hint="answer in an editor and mend the file")
-
-
-def _decoded(content: Content) -> str:
-    return content.data.decode("utf-8", "surrogateescape")
 
 
 _Place = tuple[int, str, str]

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from argosy_core.clock import parse_time
 from argosy_core.serving.results import DoctorFinding
-from argosy_core.storage.base import Content
-from argosy_desk.reading import read_question
+from argosy_core.views.fleet import FILE
+from argosy_desk.attending import Proof
+from argosy_desk.models import Question
 
 COPIES = re.compile(r"conflicted copy|sync-conflict|\(\d+\)\.md$| copy\.md$", re.IGNORECASE)
 
@@ -29,9 +30,19 @@ def inspect_conflicts(paths: Sequence[str]) -> Iterator[DoctorFinding]:
             )
 
 
-def inspect_question(content: Content) -> Iterator[DoctorFinding]:
-    """What is wrong with the question in *content*."""
-    question = read_question(content)
+def inspect_approval(proof: Proof | None, problem: str | None) -> Iterator[DoctorFinding]:
+    """Who may answer questions of high risk, and what keeps that from being shown."""
+    if proof is None:
+        message = "questions of high risk may be answered in any editor (approval: file)"
+    else:
+        message = "approving what is of high risk takes a person who is there (approval: attended)"
+    yield DoctorFinding(status="pass", check="approval", message=message, file=FILE)
+    if proof is not None and problem is not None:
+        yield DoctorFinding(status="fail", check="approval", message=problem, file=FILE, fix="mend the state folder")
+
+
+def inspect_question(question: Question) -> Iterator[DoctorFinding]:
+    """What is wrong with *question*."""
     if question.problem is not None:
         place, _, reason = question.problem.partition(": ")
         yield DoctorFinding(
@@ -49,6 +60,14 @@ def inspect_question(content: Content) -> Iterator[DoctorFinding]:
             message=f"decide_by {question.decide_by!r} is no time, so the question waits for a person",
             file=question.path,
             fix="write 2026-12-31T18:00:00Z, or take the line out",
+        )
+    if question.unattended and question.decision is None:
+        yield DoctorFinding(
+            status="warn",
+            check="approval",
+            message="an answer stands here that does not count: it takes a person who is there",
+            file=question.path,
+            fix=question.how_to_answer or "answer it at a terminal",
         )
     if question.tampered:
         yield DoctorFinding(

@@ -12,8 +12,10 @@ from argosy_desk.kinds import JUDGED, Kind
 _ANY = "…"
 
 
-def how_to_answer(question: str, kind: Kind, options: tuple[str, ...], path: str) -> str:
-    """Both ways, in two sentences."""
+def how_to_answer(question: str, kind: Kind, options: tuple[str, ...], path: str | None) -> str:
+    """Both ways, in two sentences; without a *path* only the one that shows that somebody is there."""
+    if path is None:
+        return f"To answer, at a terminal: {_command(question, kind, options)}"
     if kind in JUDGED:
         words = "'### Approved by <your name>' (or Denied, Redacted, Revised)"
     else:
@@ -21,8 +23,13 @@ def how_to_answer(question: str, kind: Kind, options: tuple[str, ...], path: str
     return f"To answer: {_command(question, kind, options)}\nor write in any editor at the end of {path}: {words}"
 
 
-def in_file(question: str, kind: Kind, options: tuple[str, ...]) -> str:
-    """What the file itself says about answering it."""
+def in_file(question: str, kind: Kind, options: tuple[str, ...], *, at_terminal: bool = False) -> str:
+    """What the file itself says about answering it; *at_terminal* says that an answer written here does not count."""
+    if at_terminal:
+        return (
+            "`fleet.md` asks for a person who is there: an approval written here does not count, a denial does. "
+            f"At a terminal:\n\n```sh\n{_command(question, kind, options)}\n```"
+        )
     if kind in JUDGED:
         words = (
             "`### … by NAME`, with Approved, Denied, Redacted or Revised for the dots. A `note:` may stand below it; "

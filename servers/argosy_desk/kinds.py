@@ -14,6 +14,9 @@ URGENCIES: tuple[Urgency, ...] = get_args(Urgency)
 JUDGED: frozenset[Kind] = frozenset({"escalation", "permission", "promotion"})
 """Kinds that are approved or denied; the others are answered with a choice."""
 
+PROVEN: frozenset[Decision] = frozenset({"approved", "revised", "answered"})
+"""Decisions that let something happen: where the fleet asks for a person who is there, these alone need one."""
+
 DECIDE_AFTER_SECONDS: dict[Urgency, float] = {"high": 3_600.0, "normal": 86_400.0, "low": 604_800.0}
 """How long a question with a default waits for a person."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from argosy_core.attendance import Channel
 from argosy_core.serving.results import Page, Result
 from argosy_desk.kinds import Decision, Kind, State, Urgency
 
@@ -37,6 +38,9 @@ class Question(Result):
     binding: dict[str, Any] | None = Field(default=None, description="The exact call that waits for the answer")
     decide_by: str | None = Field(default=None, description="When the default answers it")
     tampered: bool = Field(default=False, description="The call in the file is not the one that was asked")
+    high_risk: bool = Field(default=False, description="It is about an action of the highest class")
+    attended: Channel | None = Field(default=None, description="How the person was there who answered, if shown")
+    unattended: bool = Field(default=False, description="An answer stands in the file, but nobody showed to be there")
     problem: str | None = Field(default=None, description="Why the file cannot be read, with the line")
     version: str
     uri: str
@@ -49,6 +53,8 @@ class Question(Result):
             lines.append(f"Waits for the answer: {_call(self.binding, body_chars)}")
         if self.tampered:
             lines.append("Warning: the call in the file is not the one that was asked.")
+        if self.unattended and self.decision is None:
+            lines.append("An answer stands in the file and does not count: it takes a person who is there.")
         if self.options:
             lines.append(f"Options: {' | '.join(self.options)}{f' (default {self.default})' if self.default else ''}")
         if self.decision is None and self.decide_by:

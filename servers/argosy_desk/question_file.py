@@ -15,6 +15,7 @@ from typing import Any
 
 from argosy_core.frontmatter import key_line, parse, render
 from argosy_core.sections import headings, section
+from argosy_core.storage.base import Content
 from argosy_desk.binding import is_tampered, read_binding
 from argosy_desk.kinds import KINDS, Kind
 from argosy_desk.resolution import TITLE, Problem, Resolution, find_resolution, render_resolution
@@ -102,6 +103,11 @@ def redacted_text(text: str, why: str, at: str) -> str:
         {"type": file.kind, "state": "redacted", **fields},
         f"# Redacted\n\n## {ASKED}\n\n> What stood here was taken out.{before}\n\n## {TITLE}\n\n{block}",
     )
+
+
+def decoded(content: Content) -> str:
+    """The text of a file, whatever is in it: what is not UTF-8 comes back as it was when the text is written."""
+    return content.data.decode("utf-8", "surrogateescape")
 
 
 def one_line(text: str) -> str:

@@ -18,6 +18,7 @@ from argosy_core.sections import Line, code_blocks, end_of, fence_for, headings,
 from argosy_core.yamltext import YamlProblem, load_map
 
 TITLE = "Resolution"
+NOT_COUNTED = "This was written here by nobody who was there, and did not count:"
 _VERBS = ("Approved", "Denied", "Redacted", "Revised", "Auto-decided", "Answered", "Withdrawn")
 _HEADER = re.compile(rf"### ({'|'.join(_VERBS)}) by (\S.*)")
 # "Approved by", "## approve by", "**Denied by": what a person means who writes it from memory.
@@ -25,7 +26,7 @@ _MEANT = re.compile(
     r"[^a-z0-9<]{0,12}(?:approved?|denied|deny|redact(?:ed)?|revised?|auto.?decided?|answer(?:ed)?|withdrawn?)[^\w<]{1,6}by\b",
     re.IGNORECASE,
 )
-_FIELD = re.compile(r"(?:[-*] )?(resolved_at|note|reason|choice|outcome|amendment):[ \t]*(.*)")
+_FIELD = re.compile(r"(?:[-*] )?(resolved_at|note|reason|choice|outcome|attended|amendment):[ \t]*(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,18 @@ def add_block(text: str, body: str, block: str) -> str:
     before, after = body[:at].rstrip(), body[at:]
     head = text[: len(text) - len(body)]
     return f"{head}{before}{eol}{eol}{block}{eol if after else ''}{after}"
+
+
+def set_aside(text: str, body: str) -> str:
+    """*text*, whose body is *body*, with all below its last resolution heading kept as code: it answers nothing."""
+    places = _places(body)
+    if not places:
+        return text
+    start, eol = places[-1][0], "\r\n" if "\r\n" in text else "\n"
+    said = body[start:].strip()
+    fence = fence_for(said)
+    kept = eol.join(("", NOT_COUNTED, "", f"{fence}text", said, fence, ""))
+    return f"{text[: len(text) - len(body)]}{body[:start]}{kept}"
 
 
 def _places(body: str) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from argosy_core.errors import ArgosyError
 from argosy_core.fleet.servers import SEPARATOR
 from argosy_core.policy.model_md import parse_model
+from argosy_core.policy.tool_schema import LIBRARY, has_library
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.backends import get_backend
@@ -61,6 +62,12 @@ def _judges(standing: Standing) -> Iterator[DoctorFinding]:
                 message=f"{axis}: {error.message}; what it should judge is stopped",
                 line=settings.line(f"specialist_composition.{axis}"),
             )  # fmt: skip
+    if settings.validation == "strict" and not has_library():
+        yield DoctorFinding(
+            status="fail", check="judge_schemas", file=settings.where, line=settings.line("validation"),
+            message=f"validation is strict, and {LIBRARY} is not installed: every revision is refused",
+            fix=f"install {LIBRARY}, or take the line out",
+        )  # fmt: skip
     if settings.validation == "strict" and not model_seats(settings) and not backend_seats(settings):
         yield DoctorFinding(
             status="warn", check="judge_schemas", message="validation is strict, and no judge here revises anything",

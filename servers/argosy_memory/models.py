@@ -164,7 +164,7 @@ class NoteItem(Result):
     type: str
     description: str
     tags: list[str]
-    pinned: bool
+    pinned: bool = Field(description="In effect: pinned by a person, or by an agent and confirmed by a person")
     last_seen: str
     uri: str
 

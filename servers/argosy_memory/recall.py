@@ -101,13 +101,24 @@ def assemble(candidates: Sequence[Candidate], token_budget: int) -> Assembled:
 def _section(candidate: Candidate, room: int) -> str | None:
     head = f"## {candidate.title} [{candidate.name}]\n({candidate.type}, {candidate.provenance}, {candidate.day})\n"
     head += "".join(f"Before it: {belief.title} [{belief.name}], {belief}\n" for belief in candidate.before) + "\n"
-    body = candidate.body.strip()
+    body = _without_heads(candidate.body.strip())
     left = room - _size(head)
     if _size(body) <= left:
         return head + body
     if left < SMALLEST_CUT:
         return None
     return f"{head}{_cut(body, left - 4)} …"
+
+
+def _without_heads(body: str) -> str:
+    """*body* with nothing in it that passes for the head of another note, with a provenance of its own."""
+    lines = body.splitlines(keepends=True)
+    return "".join("\\" * _is_head(line) + line for line in lines) if any(map(_is_head, lines)) else body
+
+
+def _is_head(line: str) -> bool:
+    stripped = line.strip()
+    return stripped.startswith("#") and stripped.endswith("]")
 
 
 def _cut(body: str, room: int) -> str:

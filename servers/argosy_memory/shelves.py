@@ -68,7 +68,7 @@ def document_of(agent: str, note: NoteView, stamp: tuple[int, int]) -> IndexedDo
         stamp=stamp,
         day=note.last_seen or _day_of(stamp),
         expires=note.expires_at,
-        pinned=note.pinned,
+        pinned=note.is_pinned,
         hidden=note.hidden,
         extra=extra_of(note),
         links=tuple(dict.fromkeys(map(link_key, links_in(note.body)))),

@@ -11,10 +11,12 @@ from typing import Any
 
 import anyio
 import click
+from anyio import to_thread
 
 from argosy_core.errors import InvalidArgument
 from argosy_core.storage.address import Address
 from argosy_core.types import Role
+from argosy_host.attending import seen_here
 from argosy_host.cli.call import show
 from argosy_host.cli.options import json_option, store_option, vault_option
 from argosy_host.direct import call_in, opened
@@ -85,7 +87,8 @@ def decide(
 ) -> None:
     """Answer QUESTION. The first answer stands.
 
-    An approved call is made once: when the client that asked makes it again, or else at the agent's next run.
+    An approved call is made once: when the client that asked makes it again, or else at the agent's next run. Where
+    fleet.md says "approval: attended", approving what is of high risk needs this to be a terminal.
     """
     answer: dict[str, Any] = {"question": question, "choice": choice}
     if note is not None:
@@ -104,4 +107,5 @@ def _amendment(text: str) -> Any:
 
 async def _call(vault: Path, store: Address | None, tool: str, arguments: dict[str, Any]) -> CallOutcome:
     async with opened(vault, store) as found:
-        return await call_in(found, "desk", tool, arguments, agent=None, role=Role.OPERATOR)
+        attended = await to_thread.run_sync(seen_here, found.root)
+        return await call_in(found, "desk", tool, arguments, agent=None, role=Role.OPERATOR, attended=attended)

@@ -21,6 +21,7 @@ from argosy_core.views.vault_reader import VaultReader
 from argosy_host.cli.options import json_option, print_json, store_option, vault_option
 from argosy_host.direct import call_in, opened
 from argosy_host.foreign import describe, named_servers
+from argosy_host.schema_checks import schema_findings
 from argosy_host.trust import Approvals, state_folder
 
 Finding = dict[str, Any]
@@ -52,6 +53,8 @@ async def examine(vault: Path, store: Address | None) -> list[Finding]:
             for server in packaged().servers:
                 findings += await _ask(found, server.name, agent)
         findings += await to_thread.run_sync(_host_checks, found, agents)
+        schemas = await schema_findings(found, agents, Approvals(state_folder()))
+        findings += [{"server": "host", "agent": None, **finding.model_dump(mode="json")} for finding in schemas]
     # Servers report what belongs to the whole fleet once for each agent.
     unique = {tuple(sorted((k, str(v)) for k, v in f.items())): f for f in findings}
     return list(unique.values())

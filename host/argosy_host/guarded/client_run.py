@@ -177,7 +177,9 @@ class ClientRun:
         choice = {"question": question, "choice": answer.choice, "note": note}
         with as_host():
             store = self._behind.config.store
-            outcome = await call_in(store, "desk", "desk_answer", choice, agent=None, role=Role.OPERATOR)
+            outcome = await call_in(
+                store, "desk", "desk_answer", choice, agent=None, role=Role.OPERATOR, attended="elicitation"
+            )
         if outcome.is_error and outcome.code != "conflict":
             raise outcome.error()
 
@@ -188,7 +190,7 @@ class ClientRun:
         if not claimed["items"]:
             found = await self._ask_desk(started, "desk_get", {"question": question})
             if found["decision"] is None:
-                raise waits_for(question, str(found.get("body") or ""), str(found.get("path") or ""))
+                raise waits_for(found)
             raise Conflict(f"{question} was {found['decision']}, and somebody acted on it already", hint="call anew")
         call.question = None
         try:
@@ -278,12 +280,13 @@ async def _catalog(behind: Behind, inner: Fleet) -> Catalog:
     return catalog
 
 
-def waits_for(question: str, why: str, path: str) -> Deferred:
+def waits_for(question: Mapping[str, Any]) -> Deferred:
     """The failure of a call that a person must decide first."""
+    number, how = str(question["question"]), " ".join(str(question.get("how_to_answer") or "").split())
     return Deferred(
-        f"a person must decide this first (question {question}). {why}",
-        hint=f"a person answers it: mcp-host decide {question} approve, or in {path}; then call this again, unchanged",
-        question=question,
+        f"a person must decide this first (question {number}). {question.get('body') or ''}",
+        hint=f"a person answers it. {how}; then call this again, unchanged",
+        question=number,
     )
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, cast
 
 from argosy_core.policy.judges_model import Validation
 from argosy_core.policy.judgment import JudgeAmendedProposalRejected
 
+LIBRARY = "jsonschema"
+# A schema without any of these says nothing of arguments.
+_BOUNDING = frozenset(
+    {"properties", "patternProperties", "additionalProperties", "required", "propertyNames", "maxProperties", "$ref"}
+    | {"allOf", "anyOf", "oneOf", "const", "enum"}
+)
 _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
@@ -33,16 +40,43 @@ def check_fit(arguments: Mapping[str, Any], schema: Mapping[str, Any] | None, va
         _fit_outline(arguments, schema)
 
 
-def _fit_strictly(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    library: Any = import_module("jsonschema")  # when it is asked for: it costs more to load than the server
+def schema_problem(schema: Mapping[str, Any] | None) -> str | None:
+    """Why arguments cannot be checked against *schema* under ``strict``; None when they can."""
+    if not schema or not _BOUNDING.intersection(schema):
+        return "has no schema for its arguments"
+    if not has_library():
+        return None  # that is named once, not for every tool
     try:
-        library.Draft202012Validator.check_schema(dict(schema))
-        problem = next(iter(library.Draft202012Validator(dict(schema)).iter_errors(dict(arguments))), None)
-    except Exception as error:  # a schema that fetches, loops or is none
+        next(_errors({}, schema), None)
+    except Exception:  # one that is none, loops, or would be fetched
+        return "has a schema that cannot be used"
+    return None
+
+
+def has_library() -> bool:
+    """Whether what checks arguments under ``strict`` is installed."""
+    return find_spec(LIBRARY) is not None
+
+
+def _fit_strictly(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    if not has_library():
+        raise JudgeAmendedProposalRejected(f"validation is strict, and {LIBRARY} is not installed")
+    try:
+        problem = next(_errors(arguments, schema), None)
+    except Exception as error:  # a schema that points elsewhere, loops or is none
         raise JudgeAmendedProposalRejected("the tool's schema cannot be used") from error
     if problem is not None:
         place = "/".join(map(str, problem.absolute_path)) or "tool_arguments"
         raise JudgeAmendedProposalRejected(f"{place} does not fit the tool's schema ({problem.validator})")
+
+
+def _errors(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Any]:
+    """What *schema* finds wrong with *arguments*. Raises what the library raises; nothing is fetched."""
+    library: Any = import_module(LIBRARY)  # when it is asked for: it costs more to load than the server
+    nowhere: Any = import_module("referencing").Registry()
+    library.Draft202012Validator.check_schema(dict(schema))
+    found: Iterator[Any] = library.Draft202012Validator(dict(schema), registry=nowhere).iter_errors(dict(arguments))
+    return found
 
 
 def _fit_outline(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:

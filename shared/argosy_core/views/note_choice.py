@@ -6,10 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from argosy_core.views.notes import NoteView
 
-# A note without provenance was put there by a person, or by the older system for one. What an agent pins by itself
-# takes effect when a person confirms it: else one poisoned note would be read first in every run to come.
-_TRUSTED_TO_PIN = ("confirmed", "legacy")
-
 
 def choose_notes(
     notes: Iterable[NoteView], today: str, max_pinned: int, max_recent: int
@@ -20,6 +16,6 @@ def choose_notes(
     """
     live = sorted((note for note in notes if note.is_live(today)), key=lambda note: note.name)
     live.sort(key=lambda note: note.last_seen, reverse=True)
-    pinned = [note for note in live if note.pinned and note.provenance in _TRUSTED_TO_PIN][:max_pinned]
+    pinned = [note for note in live if note.is_pinned][:max_pinned]
     chosen = {note.path for note in pinned}
     return pinned, [note for note in live if note.path not in chosen][:max_recent]

@@ -12,6 +12,10 @@ from argosy_core.yamltext import is_list, is_map
 
 NOTE_TYPES = ("user", "feedback", "project", "decision", "reference")
 
+# A note without provenance was put there by a person, or by the older system for one. What an agent pins by itself
+# takes effect when a person confirms it: else one poisoned note would be read first in every run to come.
+TRUSTED_TO_PIN = ("confirmed", "legacy")
+
 _YES = frozenset({"true", "yes", "on"})
 _HEADING_LINES = 20
 
@@ -42,6 +46,11 @@ class NoteView:
     archived: bool
     degraded: str | None
     fields: dict[str, Any]
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the pin takes effect."""
+        return self.pinned and self.provenance in TRUSTED_TO_PIN
 
     @property
     def hidden(self) -> bool:
