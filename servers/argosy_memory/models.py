@@ -100,7 +100,8 @@ class Explained(BaseModel):
 
 
 class Freshness(BaseModel):
-    """What the index knew. *waiting* writes and *filling* (done/total files) are not in it yet."""
+    """What the index knew. *waiting* writes and *filling* (done/total files) are not in it yet; *vectors_compared*
+    says by whom."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -110,6 +111,7 @@ class Freshness(BaseModel):
     waiting: int
     filling: str | None
     vectors: int | None
+    vectors_compared: Literal["here", "in the database"] | None = None
 
 
 class Explanation(BaseModel):

@@ -58,10 +58,9 @@ def _size(text: str) -> int:
 
 
 def order(candidates: Sequence[Candidate], mode: str) -> list[Candidate]:
-    """*candidates* without repeats, in the order of *mode*.
+    """*candidates* without repeats, in the order in which *mode* takes them while there is room.
 
-    ``contextual`` and ``semantic`` keep the order given (pinned, matching, linked, recent); ``temporal`` has the newest
-    first; ``sequential`` tells the story, oldest first.
+    ``temporal`` takes the newest first; the others keep the order given (pinned, matching, linked, recent).
     """
     first: dict[str, Candidate] = {}
     for candidate in candidates:
@@ -69,21 +68,19 @@ def order(candidates: Sequence[Candidate], mode: str) -> list[Candidate]:
     unique = list(first.values())
     if mode == "temporal":
         return sorted(unique, key=lambda c: c.day, reverse=True)
-    if mode == "sequential":
-        return sorted(unique, key=lambda c: c.captured or c.day)
     return unique
 
 
-def assemble(candidates: Sequence[Candidate], token_budget: int) -> Assembled:
+def assemble(candidates: Sequence[Candidate], token_budget: int, mode: str = "contextual") -> Assembled:
     """As many of *candidates*, in their order, as fit; long ones may be cut at the end of a sentence or line.
 
     Pinned notes get half of the budget at most while there are others: a task is answered by what is about it.
+    ``sequential`` tells what was taken as a story, oldest first.
     """
     left = token_budget * BYTES_PER_TOKEN
     are_mixed = len({candidate.why == "pinned" for candidate in candidates}) == 2
     pinned_left = int(left * PINNED_SHARE) if are_mixed else left
-    sections: list[str] = []
-    chosen: list[tuple[str, str]] = []
+    taken: list[tuple[Candidate, str]] = []
     for candidate in candidates:
         is_pinned = candidate.why == "pinned"
         section = _section(candidate, min(left, pinned_left) if is_pinned else left)
@@ -92,10 +89,11 @@ def assemble(candidates: Sequence[Candidate], token_budget: int) -> Assembled:
         used = _size(section) + 2
         left -= used
         pinned_left -= used if is_pinned else 0
-        sections.append(section)
-        chosen.append((candidate.name, candidate.why))
-    text = "\n\n".join(sections)
-    return Assembled(text, tokens_of(text), tuple(chosen))
+        taken.append((candidate, section))
+    if mode == "sequential":
+        taken.sort(key=lambda pair: pair[0].captured or pair[0].day)
+    text = "\n\n".join(section for _, section in taken)
+    return Assembled(text, tokens_of(text), tuple((candidate.name, candidate.why) for candidate, _ in taken))
 
 
 def _section(candidate: Candidate, room: int) -> str | None:

@@ -40,7 +40,7 @@ class Recaller:
         """What to know for *task*, in at most *token_budget* tokens."""
         remarks: list[str] = []
         candidates = order(list(self._candidates(agent, task, mode, remarks)), mode)
-        chosen = assemble(candidates, max(LEAST_TOKENS, min(token_budget, MOST_TOKENS)))
+        chosen = assemble(candidates, max(LEAST_TOKENS, min(token_budget, MOST_TOKENS)), mode)
         return Recall(
             text=chosen.text,
             used_tokens=chosen.used_tokens,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from argosy_core.errors import BudgetExhausted, Corrupted, Unavailable
 from argosy_core.index.documents import Hit as IndexHit
@@ -125,6 +126,7 @@ class Searcher:
 
     def _explained(self, agent: str, question: Question, found: Found) -> Explanation:
         counts = self._library.index.counts(agent)
+        vectors = self._vectors(agent, question)
         ages = [self._library.compared_seconds_ago(agent, scope) for scope in question.scopes]
         known = [age for age in ages if age is not None]
         progress = self._library.progress(agent, question.scopes)
@@ -137,13 +139,17 @@ class Searcher:
                 watching=self._library.watching,
                 waiting=self._library.waiting,
                 filling=f"{progress.done}/{progress.total}" if progress else None,
-                vectors=self._vectors(agent, question),
+                vectors=vectors,
+                vectors_compared=None if vectors is None else self._comparer(),
             ),
         )
 
     def _vectors(self, agent: str, question: Question) -> int | None:
         space = self._meanings.space
         return None if space is None else self._library.index.vectors.count(agent, question.scopes, space)
+
+    def _comparer(self) -> Literal["here", "in the database"]:
+        return "in the database" if self._library.index.vectors.are_compared_in_database else "here"
 
 
 def _explained(hit: IndexHit) -> Explained:

@@ -17,7 +17,7 @@ from argosy_memory.note_files import NoteFiles, text_of, whole_version
 from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_note, replaced_page, same_content
 from argosy_memory.recording import WRITER, Recorder
 
-TRIES = 10
+TRIES = 50  # each time one of those who write at once gets through, so this many at once all do
 LONGEST_CHAIN = 1_000
 
 

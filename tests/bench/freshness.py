@@ -31,11 +31,11 @@ async def _indexing(folder: Path, size: int, limit_s: float, times: int, idle_s:
     vault = make_agent(folder / str(size), size)
     reading = _read_all(vault) * 1000
     async with _server(vault) as (pipe, began):
-        built = (await _until_whole(pipe) - began) * 1000
+        built = (await until_whole(pipe) - began) * 1000
     async with _server(vault) as (pipe, began):
         ready = time.perf_counter()
         answered = (await _until_answered(pipe) - began) * 1000
-        compared = (await _until_whole(pipe) - ready) * 1000
+        compared = (await until_whole(pipe) - ready) * 1000
         await _until_settled(pipe)
         idle = await _share_of_a_core(pipe.pid, idle_s)
         edits = figures([await _until_found(pipe, vault, number) for number in range(times)])
@@ -62,7 +62,7 @@ async def _until_answered(pipe: Pipe) -> float:
     return time.perf_counter()
 
 
-async def _until_whole(pipe: Pipe) -> float:
+async def until_whole(pipe: Pipe) -> float:
     """The time at which a search had nothing to say of an index behind the files."""
     while (await _asked(pipe))["note"]:
         await anyio.sleep(STEP_SECONDS)
@@ -99,12 +99,12 @@ async def _until_found(pipe: Pipe, vault: Path, number: int) -> float:
 
 async def _share_of_a_core(pid: int, seconds: float) -> float:
     """Percent of a core that a process uses while nobody calls it."""
-    before, began = _cpu_seconds(pid), time.perf_counter()
+    before, began = cpu_seconds(pid), time.perf_counter()
     await anyio.sleep(seconds)
-    return 100 * (_cpu_seconds(pid) - before) / (time.perf_counter() - began)
+    return 100 * (cpu_seconds(pid) - before) / (time.perf_counter() - began)
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

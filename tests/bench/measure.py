@@ -16,10 +16,11 @@ Step = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Milliseconds of one kind of call."""
+    """Milliseconds of one kind of call, and how many calls they come from."""
 
     p50: float
     p99: float
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ async def interleave(steps: Mapping[str, Step], count: int, warm_up: int) -> dic
 def figures(values: Sequence[float]) -> Figures:
     """p50 and p99 of *values*."""
     ordered = sorted(values)
-    return Figures(statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))])
+    last = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    return Figures(statistics.median(ordered), last, len(ordered))
 
 
 class DurableFiles:

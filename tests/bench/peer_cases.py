@@ -1,4 +1,4 @@
-"""P1, P2, P3 and P12 beside peers: the same calls in turn, in the same minute, on the same disk.
+"""P1, P2, P3, P9, P12 and P15 beside peers: the same calls in turn, in the same minute, on the same disk.
 
 Sizes are bounded by time: a peer is filled for at most a minute, and its row says how far it came. Ours always has the
 full size. A peer that cannot be installed or breaks is a row that says why.
@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+from freshness import until_whole
 from keeping import IN_FLIGHT, through_processes, write_all
 from measure import Figures, Row, Step, figures
+from peer_starts import rebuilding, starts
 from peers import PEERS, NotHere, Ours, Peer
 from stdio_pipe import Broken, Pipe, opened
 from vaults import Prose
@@ -28,8 +30,10 @@ KEEP_SECONDS = 40.0
 EDIT_SECONDS = 20.0
 SETTLE_SECONDS = 3.0
 START_SECONDS = 120.0
-OFFLINE_SIZE = {"basic-memory": 100}  # what it indexes in about the time that the others are filled in
-PEER_SECONDS = 120.0  # for a peer's latencies, and once more for what it keeps; what is not done then is said
+OFFLINE_SIZE = {"basic-memory": 300}  # what it indexes in about the time that the others are filled in
+PEER_SECONDS = (
+    240.0  # for a peer's latencies, for its starts, and once more for what it keeps; what is not done then is said
+)
 AGAIN_SECONDS = 20.0  # what a peer that wrote its files later may take for it at its next start
 
 
@@ -44,6 +48,7 @@ def beside_peers(folder: Path, quick: bool) -> list[Row]:
         try:
             peer.install()
             anyio.run(functools.partial(_timed, peer, folder / peer.name, size, quick, rows))
+            anyio.run(functools.partial(_started, peer, folder / peer.name / "starts", quick, rows))
             theirs = anyio.run(functools.partial(_kept, peer, folder / peer.name, writes, two))
             rows += [_kept_row(peer, *pair) for pair in zip(ours, theirs, strict=False)]
             if len(theirs) < len(ours):
@@ -61,6 +66,13 @@ async def _timed(peer: Peer, folder: Path, size: int, quick: bool, rows: list[Ro
         await _one(peer, folder, size, quick, rows)
 
 
+async def _started(peer: Peer, folder: Path, quick: bool, rows: list[Row]) -> None:
+    """P9 and P15 into *rows*. Raises TimeoutError as above."""
+    with anyio.fail_after(PEER_SECONDS):
+        await starts(peer, folder, quick, rows)
+        await rebuilding(peer, folder, quick, rows)
+
+
 async def _one(peer: Peer, folder: Path, size: int, quick: bool, rows: list[Row]) -> None:
     ours, mine, theirs = Ours(), folder / "ours", folder / "theirs"
     ours.seed(mine, size)
@@ -72,7 +84,7 @@ async def _one(peer: Peer, folder: Path, size: int, quick: bool, rows: list[Row]
         them = await stack.enter_async_context(
             opened(peer.command(theirs), peer.environment(theirs), theirs, START_SECONDS)
         )
-        await us.call(*ours.search("warm"))
+        await until_whole(us)
         await them.call(*peer.search("warm"), seconds=START_SECONDS)
         present = seeded or await _fill(peer, them, size, 10 if quick else FILL_SECONDS)
         seconds = 5 if quick else CASE_SECONDS
@@ -131,7 +143,7 @@ def _row(number: str, what: str, peer: Peer, present: int, size: int, found: Map
     us, them = found["us"], found["them"]
     theirs = f"{present} of its own" if present != size else f"{size}"
     note = f"; {peer.note}" if peer.note else ""
-    target = f"below {peer.name} {peer.version}{note}"
+    target = f"below {peer.name} {peer.version}{note}; {them.count} calls each"
     return Row(
         number, f"{what} at {size} beside {peer.name} at {theirs}", us.p50, them.p50, them.p50, "ms", target, us.p99
     )

@@ -5,6 +5,7 @@ Each says how it is installed, started, filled and asked, and what it kept.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ BUILD = ROOT / "build" / "peers"
 INSTALL_SECONDS = 400
 KEPT = re.compile(r"keep(\d+)x")
 Call = tuple[str, dict[str, Any]]
+Ways = Mapping[str, Callable[[str], Call]]
 
 
 class NotHere(Exception):
@@ -74,6 +76,10 @@ class Peer:
         """Whether the answer to a search holds the file of *word*, and not only the question."""
         return False
 
+    def rebuild(self, data: Path) -> bool:
+        """Make the index anew from the files, for a peer that has both and a command for it; False for the others."""
+        return False
+
     # Retrieval (P17) over texts that somebody labelled
 
     def put(self, data: Path, texts: Mapping[str, str]) -> None:
@@ -84,9 +90,13 @@ class Peer:
         """The call that stores *text*, for a peer that `put` does nothing for; None for the others."""
         return None
 
-    def ask(self, question: str) -> Call:
-        """The search that does best for a question of several words."""
-        return self.search(question)
+    def ways(self) -> Ways:
+        """The ways of searching that are worth trying for a question of several words, by what they are."""
+        return {"": self.search}
+
+    def retrieval_environment(self, data: Path, embeddings: str) -> Mapping[str, str]:
+        """The environment for `put` texts; *embeddings* is the address of an endpoint with vectors of a real model."""
+        return self.environment(data)
 
     def ranked(self, result: Mapping[str, Any]) -> list[str]:
         """The titles in the answer to a search, best first."""
@@ -113,9 +123,7 @@ class Ours(Peer):
         return "memory_search", {"query": query}
 
     def edit(self, data: Path, word: str) -> bool:
-        text = f"---\nname: {word}\ntype: project\n---\n\nA person wrote {word}.\n"
-        (data / "bench" / "memory" / f"project_{word}.md").write_text(text, encoding="utf-8")
-        return True
+        return _write_note(data, word)
 
     def shows(self, answer: str, word: str) -> bool:
         return f"project_{word}" in answer
@@ -174,8 +182,8 @@ class ServerMemory(Peer):
         # It looks for the whole query as one piece of text.
         return "search_nodes", {"query": query.split(" ")[0]}
 
-    def ask(self, question: str) -> Call:
-        return self.search(max(question.split(" "), key=len))
+    def ways(self) -> Ways:
+        return {"by the longest word": lambda question: self.search(_longest(question))}
 
     def put(self, data: Path, texts: Mapping[str, str]) -> None:
         data.mkdir(parents=True)
@@ -257,6 +265,17 @@ class McpMemoryService(_PipPeer):
     def put(self, data: Path, texts: Mapping[str, str]) -> None:
         """Nothing: it is told them."""
 
+    def retrieval_environment(self, data: Path, embeddings: str) -> Mapping[str, str]:
+        model = {"MCP_EXTERNAL_EMBEDDING_URL": embeddings, "MCP_EXTERNAL_EMBEDDING_MODEL": "static"}
+        return {**self.environment(data), **model}
+
+    def ways(self) -> Ways:
+        modes = ("semantic", "hybrid")
+        return {f"{mode}, the suite's model": functools.partial(self._in_mode, mode) for mode in modes}
+
+    def _in_mode(self, mode: str, question: str) -> Call:
+        return "memory_search", {"query": question, "limit": 10, "mode": mode}
+
     def told(self, title: str, text: str) -> Call | None:
         return "memory_store", {"content": f"[{title}] {text}", "conversation_id": "bench"}
 
@@ -315,6 +334,17 @@ class BasicMemory(_PipPeer):
     def shows(self, answer: str, word: str) -> bool:
         return f"### {word}" in answer
 
+    def rebuild(self, data: Path) -> bool:
+        self.seed_index(data)
+        return True
+
+    def ways(self) -> Ways:
+        # As it is asked, and as its own help says to put several words of which one is enough.
+        return {
+            "as asked": self.search,
+            "its words joined by OR": lambda question: self.search(" OR ".join(re.findall(r"\w+", question))),
+        }
+
     def put(self, data: Path, texts: Mapping[str, str]) -> None:
         (data / "notes").mkdir(parents=True)
         for number, (title, text) in enumerate(texts.items()):
@@ -344,8 +374,39 @@ class AtomicAgents(_PipPeer):
     def search(self, query: str) -> Call:
         return "search", {"query": query.split(" ")[0]}
 
+    def edit(self, data: Path, word: str) -> bool:
+        return _write_note(data, word)
+
+    def shows(self, answer: str, word: str) -> bool:
+        return f"project_{word}" in answer
+
+    def put(self, data: Path, texts: Mapping[str, str]) -> None:
+        """As pages of its wiki: of notes it searches the names only."""
+        wiki = make_agent(data, 0) / "bench" / "wiki"
+        wiki.mkdir()
+        for number, (title, text) in enumerate(texts.items()):
+            page = f"---\ntitle: {json.dumps(title)}\n---\n\n{text}\n"
+            (wiki / f"text_{number}.md").write_text(page, encoding="utf-8")
+
+    def ways(self) -> Ways:
+        return {"its wiki, by the longest word": lambda question: ("find_pages", {"query": _longest(question)})}
+
+    def ranked(self, result: Mapping[str, Any]) -> list[str]:
+        return list(result["titles"])
+
 
 PEERS: tuple[Peer, ...] = (ServerMemory(), McpMemoryService(), BasicMemory(), AtomicAgents())
+
+
+def _write_note(data: Path, word: str) -> bool:
+    text = f"---\nname: {word}\ntype: project\n---\n\nA person wrote {word}.\n"
+    (data / "bench" / "memory" / f"project_{word}.md").write_text(text, encoding="utf-8")
+    return True
+
+
+def _longest(question: str) -> str:
+    """The word that tells most to a server that looks for one piece of text."""
+    return max(re.findall(r"\w+", question), key=len)
 
 
 def _interpreter(condition: str) -> str | None:

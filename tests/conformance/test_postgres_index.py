@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from argosy_core.errors import Unavailable
 from argosy_core.index import IndexedDocument, reconcile
 from argosy_core.index.face import Index
 from argosy_core.index.postgres.lexemes import vector
+from argosy_core.index.search import Request
 from argosy_core.storage.opening import open_store
 from argosy_core.storage.postgres.address import parse_address
 from argosy_core.testing.fakes import FakeClock
@@ -165,16 +168,65 @@ def test_a_library_over_the_store_keeps_no_file_on_this_machine(url: str, tmp_pa
 def test_vectors_are_claimed_once_kept_and_searched(
     index: Index, postgres: PostgresServer, url: str, tmp_path: Path
 ) -> None:
-    from argosy_core.index.search import Request
-
     index.put(note("a", "alpha"), note("b", "beta"))
     with postgres_index(postgres, tmp_path, FakeClock(), url) as other:
         claimed = index.vectors.claim("ada", ("notes",), "m", limit=10, now=0.0)
         assert len(claimed) == 2 and other.vectors.claim("ada", ("notes",), "m", limit=10, now=1.0) == ()
         index.vectors.put("m", {each.digest: [1.0, 0.0] if "alpha" in each.text else [0.0, 1.0] for each in claimed})
-        request = Request("x", "ada", ("notes",), (), (), False, "2026-11-01", 5)
-        hits = other.vectors.search(request, "m", [0.9, 0.1])
+        hits = other.vectors.search(REQUEST, "m", [0.9, 0.1])
         assert [hit.name for hit in hits] == ["a"]
-        assert "alpha" in other.vectors.with_snippets(request, hits)[0].snippet
+        assert "alpha" in other.vectors.with_snippets(REQUEST, hits)[0].snippet
         assert other.vectors.count("ada", ("notes",), "m") == 2
         assert other.vectors.claim("ada", ("notes",), "m", limit=10, now=999.0) == ()
+
+
+REQUEST = Request("x", "ada", ("notes",), (), (), False, "2026-11-01", 5)
+
+
+def embed_all(index: Index, now: float = 0.0) -> int:
+    """How many texts had no vector."""
+    claimed = index.vectors.claim("ada", ("notes",), "m", limit=100, now=now)
+    index.vectors.put("m", {each.digest: [3.0, 4.0] if "alpha" in each.text else [0.0, 2.0] for each in claimed})
+    return len(claimed)
+
+
+def test_vectors_kept_without_the_extension_are_compared_by_it_once_it_may_be_used(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    owner = parse_address(postgres.url("public"))
+    for text in (
+        "DROP EXTENSION vector CASCADE",
+        "CREATE SCHEMA elsewhere",
+        "CREATE EXTENSION vector SCHEMA elsewhere",
+        "CREATE ROLE plain LOGIN",
+        "GRANT CREATE ON DATABASE postgres TO plain",
+    ):
+        postgres.sql(owner, text)
+    url = postgres.url(user="plain")
+    with postgres_index(postgres, tmp_path, FakeClock(), url) as index:
+        index.put(note("a", "alpha"), note("b", "beta"))
+        assert embed_all(index) == 2 and not index.vectors.are_compared_in_database
+        here = index.vectors.search(REQUEST, "m", [1.0, 0.0])
+    postgres.sql(owner, "GRANT USAGE ON SCHEMA elsewhere TO plain")
+    with postgres_index(postgres, tmp_path, FakeClock(), url) as index:
+        assert index.vectors.are_compared_in_database
+        there = index.vectors.search(REQUEST, "m", [1.0, 0.0])
+        assert [hit.name for hit in there] == [hit.name for hit in here] == ["a"]
+        assert there[0].score == pytest.approx(here[0].score, abs=1e-6) == pytest.approx(0.6, abs=1e-6)
+        assert embed_all(index, now=999.0) == 0
+
+
+def test_the_database_compares_as_this_process_does(index: Index, postgres: PostgresServer, url: str) -> None:
+    index.put(*(note(f"n{n}", f"alpha {n}") for n in range(40)))
+    chance = random.Random(3)
+    claimed = index.vectors.claim("ada", ("notes",), "m", limit=100, now=0.0)
+    index.vectors.put("m", {each.digest: [chance.gauss(0.3, 1) for _ in range(24)] for each in claimed})
+    asked = [chance.gauss(0.3, 1) for _ in range(24)]
+
+    def asked_for() -> list[tuple[str, float]]:
+        hits = index.vectors.search(replace(REQUEST, limit=100), "m", asked, 0.0)
+        return [(hit.name, round(hit.score, 5)) for hit in hits]
+
+    there = asked_for()
+    postgres.sql(parse_address(url), "DROP EXTENSION vector CASCADE")
+    assert asked_for() == there and 5 < len(there) < 40

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from anyio import to_thread
-from fleet_fixtures import config_for, make_vault, text_of
-from mcp import Client
-
-from argosy_host.compose import load_server
+from fleet_fixtures import make_vault
+from memory_client import call, memory
 
 pytestmark = pytest.mark.anyio
 PAGE = """---
@@ -38,23 +32,6 @@ cssclasses: wide
 @pytest.fixture
 def vault(tmp_path: Path) -> Path:
     return make_vault(tmp_path / "vault", {"ada/wiki/lamp.md": PAGE, "ada/memory/reference_lamp.md": PAGE})
-
-
-@asynccontextmanager
-async def memory(vault: Path) -> AsyncGenerator[Client]:
-    config = config_for(vault, profile="full")
-    try:
-        async with Client(load_server("memory", config), mode="2026-07-28", cache=None) as client:
-            yield client
-    finally:
-        await to_thread.run_sync(config.store.close)
-
-
-async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    assert not result.is_error, text_of(result)
-    assert result.structured_content is not None
-    return result.structured_content
 
 
 async def test_a_page_is_found_by_its_aliases_and_by_tags_in_its_text(vault: Path) -> None:

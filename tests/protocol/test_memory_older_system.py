@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from anyio import to_thread
 from atomic_agents.corpus.filesystem import FilesystemCorpusBackend  # pyright: ignore[reportMissingTypeStubs]
 from atomic_agents.memory.backend import WritePolicy  # pyright: ignore[reportMissingTypeStubs]
 from atomic_agents.memory.filesystem import FilesystemBackend  # pyright: ignore[reportMissingTypeStubs]
 from atomic_agents.types import Capture  # pyright: ignore[reportMissingTypeStubs]
-from fleet_fixtures import config_for, make_vault, resource_text, text_of
-from mcp import Client
-
-from argosy_host.compose import load_server
+from fleet_fixtures import make_vault, resource_text
+from memory_client import call, memory
 
 pytestmark = pytest.mark.anyio
 ROPE = Capture(
@@ -52,23 +47,6 @@ def vault(tmp_path: Path) -> Path:
 @pytest.fixture
 def older(vault: Path) -> Older:
     return Older(vault / "ada")
-
-
-@asynccontextmanager
-async def memory(vault: Path) -> AsyncGenerator[Client]:
-    config = config_for(vault, profile="full")
-    try:
-        async with Client(load_server("memory", config), mode="2026-07-28", cache=None) as client:
-            yield client
-    finally:
-        await to_thread.run_sync(config.store.close)
-
-
-async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    assert not result.is_error, text_of(result)
-    assert result.structured_content is not None
-    return result.structured_content
 
 
 async def test_the_older_system_reads_what_was_written_here(vault: Path, older: Older) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import anyio
 import pytest
 from anyio import to_thread
 from embeddings_api import EmbeddingsApi, embeddings_api
-from fleet_fixtures import NOTE, config_for, make_vault, text_of
+from fleet_fixtures import NOTE, make_vault
 from mcp import Client
+from memory_client import call, call_embedded, configure, memory
 from static_model import make_model_folder
 
 from argosy_core.budget.ledger import read_ledger
 from argosy_core.index import sync
-from argosy_host.compose import load_server
 
 pytestmark = pytest.mark.anyio
 MEANINGS = {"petroleum": "oil", "rapeseed": "oil", "fuel": "oil", "burns": "light", "illumination": "light"}
@@ -37,38 +36,12 @@ def vault(tmp_path: Path) -> Path:
     return make_vault(tmp_path / "vault")
 
 
-def configure(vault: Path, url: str, more: str = "") -> None:
-    text = f"---\ndefault_agent: ada\nembeddings:\n  url: {url}\n  model: test\n{more}---\n"
-    (vault / "fleet.md").write_text(text, encoding="utf-8")
-
-
-@asynccontextmanager
-async def memory(vault: Path, **fields: Any) -> AsyncGenerator[Client]:
-    config = config_for(vault, **{"profile": "full", **fields})
-    try:
-        async with Client(load_server("memory", config), mode="2026-07-28", cache=None) as client:
-            yield client
-    finally:
-        await to_thread.run_sync(config.store.close)
-
-
-async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    assert not result.is_error, text_of(result)
-    assert result.structured_content is not None
-    return result.structured_content
-
-
 async def search(client: Client, query: str, **arguments: Any) -> dict[str, Any]:
     return await call(client, "memory_search", query=query, **arguments)
 
 
 async def search_embedded(client: Client, query: str, **arguments: Any) -> dict[str, Any]:
-    """As `search`, after the vectors were made."""
-    with anyio.fail_after(20):
-        while "vectors are still" in ((found := await search(client, query, **arguments))["note"] or ""):
-            await anyio.sleep(0.02)
-    return found
+    return await call_embedded(client, "memory_search", query=query, **arguments)
 
 
 # Why

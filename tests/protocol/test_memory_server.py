@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from anyio import to_thread
-from fleet_fixtures import NOTE, config_for, make_vault, resource_text, text_of
+from fleet_fixtures import NOTE, make_vault, resource_text, text_of
 from mcp import Client, MCPError
+from memory_client import call, error, memory
 
 from argosy_core.types import Role
-from argosy_host.compose import load_server
 
 pytestmark = pytest.mark.anyio
 BELL = {"type": "decision", "title": "Bell rope", "body": "The bell rope is renewed every spring."}
@@ -24,29 +21,6 @@ BELL = {"type": "decision", "title": "Bell rope", "body": "The bell rope is rene
 @pytest.fixture
 def vault(tmp_path: Path) -> Path:
     return make_vault(tmp_path / "vault")
-
-
-@asynccontextmanager
-async def memory(vault: Path, **fields: Any) -> AsyncGenerator[Client]:
-    config = config_for(vault, **fields)
-    try:
-        async with Client(load_server("memory", config), mode="2026-07-28", cache=None) as client:
-            yield client
-    finally:
-        await to_thread.run_sync(config.store.close)
-
-
-async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    assert not result.is_error, text_of(result)
-    assert result.structured_content is not None
-    return result.structured_content
-
-
-async def error(client: Client, tool: str, /, **arguments: Any) -> str:
-    result = await client.call_tool(tool, arguments)
-    assert result.is_error, result.structured_content
-    return text_of(result)
 
 
 async def test_a_new_note_has_the_older_systems_fields_and_is_found_by_its_body(vault: Path) -> None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from anyio import to_thread
-from fleet_fixtures import config_for, make_vault, resource_text, text_of
-from mcp import Client
-
-from argosy_host.compose import load_server
+from fleet_fixtures import make_vault, resource_text, text_of
+from memory_client import call, error, memory
 
 pytestmark = pytest.mark.anyio
 
@@ -20,29 +14,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def vault(tmp_path: Path) -> Path:
     return make_vault(tmp_path / "vault")
-
-
-@asynccontextmanager
-async def memory(vault: Path, **fields: Any) -> AsyncGenerator[Client]:
-    config = config_for(vault, **{"profile": "full", **fields})
-    try:
-        async with Client(load_server("memory", config), mode="2026-07-28", cache=None) as client:
-            yield client
-    finally:
-        await to_thread.run_sync(config.store.close)
-
-
-async def call(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    assert not result.is_error, text_of(result)
-    assert result.structured_content is not None
-    return result.structured_content
-
-
-async def error(client: Client, tool: str, /, **arguments: Any) -> str:
-    result = await client.call_tool(tool, arguments)
-    assert result.is_error, result.structured_content
-    return text_of(result)
 
 
 async def test_a_page_is_written_with_its_sources_found_and_replaced_by_version(vault: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,8 +37,8 @@ def _direction(word: str, dimensions: int) -> Sequence[float]:
 class EmbeddingsApi:
     """What it was asked, and how it is to answer: *status* other than 200 fails, *answer* is sent as it is."""
 
-    def __init__(self, meanings: Mapping[str, str]) -> None:
-        self.meanings = meanings
+    def __init__(self, vector: Callable[[str], Sequence[float]]) -> None:
+        self.vector = vector
         self.status = 200
         self.answer: bytes | None = None
         self.texts: list[str] = []
@@ -50,18 +50,17 @@ class EmbeddingsApi:
             return self.answer
         texts = list(body["input"])
         self.texts += texts
-        made = [
-            {"object": "embedding", "index": at, "embedding": vector_of(text, self.meanings)}
-            for at, text in enumerate(texts)
-        ]
+        made = [{"object": "embedding", "index": at, "embedding": self.vector(text)} for at, text in enumerate(texts)]
         made.reverse()  # the order is the index's to tell
         return json.dumps({"object": "list", "model": body["model"], "data": made}).encode()
 
 
 @contextmanager
-def embeddings_api(meanings: Mapping[str, str] | None = None) -> Generator[EmbeddingsApi]:
-    """The server on a free port of this machine while the block runs."""
-    api = EmbeddingsApi(meanings or {})
+def embeddings_api(
+    meanings: Mapping[str, str] | None = None, vector: Callable[[str], Sequence[float]] | None = None
+) -> Generator[EmbeddingsApi]:
+    """The server on a free port of this machine while the block runs; *vector* in place of `vector_of`."""
+    api = EmbeddingsApi(vector or (lambda text: vector_of(text, meanings or {})))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

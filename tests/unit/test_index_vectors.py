@@ -9,23 +9,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from both_indexes import postgres_index, sqlite_index
 from hypothesis import given
 from hypothesis import strategies as st
+from postgres_server import PostgresServer
 
-from argosy_core.index import DocumentIndex, Hit, IndexedDocument, Ranking
+from argosy_core.index import Hit, IndexedDocument, Ranking
+from argosy_core.index.face import Index
 from argosy_core.index.fusion import fuse
 from argosy_core.index.search import Request
 from argosy_core.index.vectors import CLAIM_SECONDS, dot, packed, signature, unit, unpacked
+from argosy_core.storage.postgres.address import parse_address
 from argosy_core.testing.fakes import FakeClock
 
 MODEL, SCOPES = "m", ("notes",)
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[DocumentIndex]:
-    opened = DocumentIndex(tmp_path / "index.sqlite", clock=FakeClock())
-    yield opened
-    opened.close()
+@pytest.fixture(params=["sqlite", "postgres", "postgres without the extension"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    if request.param == "sqlite":
+        with sqlite_index(tmp_path, FakeClock()) as opened:
+            yield opened
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    url = postgres.url()
+    with postgres_index(postgres, tmp_path, FakeClock(), url) as opened:
+        assert opened.vectors.are_compared_in_database
+        if request.param != "postgres":
+            postgres.sql(parse_address(url), "DROP EXTENSION vector CASCADE")
+            assert nearest(opened, [1.0]) == []
+        assert opened.vectors.are_compared_in_database == (request.param == "postgres")
+        yield opened
+        assert opened.vectors.are_compared_in_database == (request.param == "postgres")
 
 
 def document(name: str, body: str = "alpha", **changes: Any) -> IndexedDocument:
@@ -33,21 +48,21 @@ def document(name: str, body: str = "alpha", **changes: Any) -> IndexedDocument:
     return replace(made, **changes)
 
 
-def claim(index: DocumentIndex, limit: int = 100, now: float = 0.0) -> list[str]:
+def claim(index: Index, limit: int = 100, now: float = 0.0) -> list[str]:
     return [each.text.strip() for each in index.vectors.claim("ada", SCOPES, MODEL, limit=limit, now=now)]
 
 
-def embed(index: DocumentIndex, vectors: dict[str, list[float]], now: float = 0.0) -> None:
+def embed(index: Index, vectors: dict[str, list[float]], now: float = 0.0) -> None:
     claimed = index.vectors.claim("ada", SCOPES, MODEL, limit=1000, now=now)
     index.vectors.put(MODEL, {each.digest: vectors[each.text.strip()] for each in claimed})
 
 
-def nearest(index: DocumentIndex, vector: list[float], **changes: Any) -> list[str]:
+def nearest(index: Index, vector: list[float], **changes: Any) -> list[str]:
     request = replace(Request("", "ada", SCOPES, (), (), False, "2026-11-20", 10), **changes)
     return [hit.name for hit in index.vectors.search(request, MODEL, vector)]
 
 
-def test_each_text_is_claimed_once_by_one_until_the_claim_ends(index: DocumentIndex) -> None:
+def test_each_text_is_claimed_once_by_one_until_the_claim_ends(index: Index) -> None:
     index.put(document("a", "one"), document("b", "two"), document("c", "two"))
 
     assert sorted(claim(index)) == ["one", "two"]
@@ -55,7 +70,7 @@ def test_each_text_is_claimed_once_by_one_until_the_claim_ends(index: DocumentIn
     assert sorted(claim(index, now=CLAIM_SECONDS + 1)) == ["one", "two"]
 
 
-def test_a_text_given_back_is_given_out_again(index: DocumentIndex) -> None:
+def test_a_text_given_back_is_given_out_again(index: Index) -> None:
     index.put(document("a", "one"))
     claimed = index.vectors.claim("ada", SCOPES, MODEL, limit=10, now=0.0)
     index.vectors.release(MODEL, [each.digest for each in claimed])
@@ -63,7 +78,7 @@ def test_a_text_given_back_is_given_out_again(index: DocumentIndex) -> None:
     assert claim(index) == ["one"]
 
 
-def test_a_text_keeps_its_vector_whatever_becomes_of_its_document(index: DocumentIndex) -> None:
+def test_a_text_keeps_its_vector_whatever_becomes_of_its_document(index: Index) -> None:
     index.put(document("a", "one"))
     embed(index, {"one": [1.0, 0.0]})
     index.remove("ada/a.md")
@@ -76,7 +91,7 @@ def test_a_text_keeps_its_vector_whatever_becomes_of_its_document(index: Documen
     assert index.vectors.count("ada", SCOPES, MODEL) == 2
 
 
-def test_a_changed_document_is_found_by_its_new_text_only(index: DocumentIndex) -> None:
+def test_a_changed_document_is_found_by_its_new_text_only(index: Index) -> None:
     index.put(document("a", "one"), document("b", "two"))
     embed(index, {"one": [1.0, 0.0], "two": [0.0, 1.0]})
     assert nearest(index, [1.0, 0.1]) == ["a"]
@@ -87,7 +102,7 @@ def test_a_changed_document_is_found_by_its_new_text_only(index: DocumentIndex) 
     assert nearest(index, [0.0, 1.0]) == ["b", "a"]
 
 
-def test_vectors_of_another_length_or_model_are_not_compared(index: DocumentIndex) -> None:
+def test_vectors_of_another_length_or_model_are_not_compared(index: Index) -> None:
     index.put(document("a", "one"))
     embed(index, {"one": [1.0, 0.0, 0.0]})
     request = Request("", "ada", SCOPES, (), (), False, "2026-11-20", 10)
@@ -96,7 +111,7 @@ def test_vectors_of_another_length_or_model_are_not_compared(index: DocumentInde
     assert index.vectors.search(request, "other", [1.0, 0.0, 0.0]) == ()
 
 
-def test_filters_that_leave_few_make_it_look_farther(index: DocumentIndex) -> None:
+def test_filters_that_leave_few_make_it_look_farther(index: Index) -> None:
     chance = random.Random(1)
     vectors = {
         f"text {n}": [1.0 + chance.random() / 100, *(chance.gauss(0, 0.1) for _ in range(15))] for n in range(900)
@@ -108,7 +123,7 @@ def test_filters_that_leave_few_make_it_look_farther(index: DocumentIndex) -> No
     assert nearest(index, [1.0, *[0.0] * 15], types=("rare",)) == ["n7"]
 
 
-def test_signatures_lose_little_of_what_comparing_every_vector_finds(index: DocumentIndex) -> None:
+def test_signatures_lose_little_of_what_comparing_every_vector_finds(index: Index) -> None:
     chance = random.Random(2)
     topics = [[chance.gauss(0, 1) for _ in range(96)] for _ in range(40)]
 

@@ -13,6 +13,8 @@ from argosy_core.index.vectors import Meaning
 class IndexVectors(Protocol):
     """What `Vectors` does."""
 
+    @property
+    def are_compared_in_database(self) -> bool: ...
     def claim(
         self, agent: str, scopes: Collection[str], model: str, *, limit: int, now: float
     ) -> tuple[Meaning, ...]: ...

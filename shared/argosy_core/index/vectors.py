@@ -75,6 +75,11 @@ class Vectors:
         self._done: dict[tuple[str, str, int], int] = {}
         self._guard = threading.Lock()
 
+    @property
+    def are_compared_in_database(self) -> bool:
+        """Whether a database server compares them, and not this process."""
+        return False
+
     # What is to be embedded
 
     def claim(self, agent: str, scopes: Collection[str], model: str, *, limit: int, now: float) -> tuple[Meaning, ...]:

@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 from argosy_core.errors import ArgosyError, Unavailable
 from argosy_core.ids import SystemIds
 from argosy_core.index.postgres.lexemes import WORDS_VERSION
-from argosy_core.storage.postgres.database import PACKAGE, Database, Session
-from argosy_core.storage.postgres.migrating import INDEX_SCHEMA
-from argosy_core.storage.sql_files import script
+from argosy_core.storage.postgres.database import Database, Session
+from argosy_core.storage.postgres.migrating import index_tables
 
 T = TypeVar("T")
 FILE = "index.sql"
@@ -87,7 +86,7 @@ async def _make_anew(session: Session) -> None:
         if await _is_whole(session):
             return
         await session.rows("drop")
-        await session.script(script(PACKAGE, INDEX_SCHEMA))
+        await session.script(index_tables())
         await session.rows("begin_life", generation=SystemIds().random(8).hex(), version=WORDS_VERSION)
 
 

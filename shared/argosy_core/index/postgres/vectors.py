@@ -1,4 +1,4 @@
-"""Vectors of documents in PostgreSQL: kept, claimed for embedding, and searched as over SQLite, by signature first."""
+"""Vectors of documents in PostgreSQL: kept, claimed for embedding, and searched by the database or as over SQLite."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from heapq import nsmallest
+from typing import Any
 
 from argosy_core.index.documents import Hit
 from argosy_core.index.evidence import evidence, needles_of
+from argosy_core.index.postgres.nearness import Nearness
 from argosy_core.index.postgres.search import filters
 from argosy_core.index.postgres.tables import Tables
 from argosy_core.index.postgres.writing import clean
@@ -37,8 +39,13 @@ class PostgresVectors:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._nearness = Nearness(tables)
         self._known: dict[tuple[str, str], tuple[int, SignaturesOfModel]] = {}
         self._guard = threading.Lock()
+
+    @property
+    def are_compared_in_database(self) -> bool:
+        return self._nearness.is_there()
 
     def claim(self, agent: str, scopes: Collection[str], model: str, *, limit: int, now: float) -> tuple[Meaning, ...]:
         async def claimed(session: Session) -> tuple[Meaning, ...]:
@@ -65,6 +72,7 @@ class PostgresVectors:
             await session.rows("unclaim", model=model, meanings=meanings)
 
         self._tables.write(put)
+        self._nearness.bring()
 
     def release(self, model: str, digests: Collection[bytes]) -> None:
         self._tables.rows("unclaim", model=model, meanings=list(digests))
@@ -78,6 +86,14 @@ class PostgresVectors:
     ) -> tuple[Hit, ...]:
         shelves = self._tables.rows("shelves", agent=clean(request.agent))
         numbers = [row["shelf"] for row in shelves if row["scope"] in request.scopes]
+        near = self._nearness.search(request, numbers, model, unit(vector), least)
+        found = near if near is not None else self._compared_here(request, numbers, model, vector, least)
+        return tuple(hit_of(row, row["scope"], similarity, place) for place, (similarity, row) in enumerate(found, 1))
+
+    def _compared_here(
+        self, request: Request, numbers: Sequence[int], model: str, vector: Sequence[float], least: float
+    ) -> Sequence[tuple[float, Any]]:
+        """The rows of the nearest with their cosines: by signature first."""
         known = self._signatures(model)
         allowed = self._tables.rows("allowed", shelves=numbers, **filters(request))
         asked, wanted = unit(vector), int.from_bytes(signature(vector), "big")
@@ -87,8 +103,7 @@ class PostgresVectors:
         rows = self._tables.rows("vectors_of", ids=nearest, model=model)
         scored = [(dot(unpacked(row["vector"]), asked), row) for row in rows if len(row["vector"]) == 4 * len(asked)]
         scored = [pair for pair in scored if pair[0] >= least]
-        best = sorted(scored, key=lambda pair: (-pair[0], pair[1]["id"]))[: request.limit]
-        return tuple(hit_of(row, row["scope"], similarity, place) for place, (similarity, row) in enumerate(best, 1))
+        return sorted(scored, key=lambda pair: (-pair[0], pair[1]["id"]))[: request.limit]
 
     def with_snippets(self, request: Request, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         needles = needles_of(parse(request.text), relaxed=True)

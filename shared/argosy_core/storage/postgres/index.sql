@@ -146,6 +146,28 @@ WHERE shelf = ANY(:shelves::integer[]) AND (:all::boolean OR (NOT hidden AND (ex
 SELECT d.*, scope, vector FROM index_documents d JOIN index_shelves USING (shelf)
 JOIN index_embeddings e ON e.meaning = d.meaning AND model = :model
 WHERE d.id = ANY(:ids::bigint[]);
+-- name: extension
+SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute
+        WHERE attrelid = to_regclass('index_embeddings') AND attname = 'near' AND NOT attisdropped) AS is_used,
+    EXISTS (SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = 'vector') AS is_there;
+-- name: far
+SELECT number, vector FROM index_embeddings WHERE near IS NULL ORDER BY number LIMIT :limit;
+-- name: bring_near
+UPDATE index_embeddings e SET near = index_vector(v.vector)
+FROM unnest(:numbers::bigint[], :vectors::text[]) AS v (number, vector) WHERE e.number = v.number;
+-- name: nearest
+WITH asked AS MATERIALIZED (SELECT index_vector(:asked::text) AS vector), alike AS MATERIALIZED (
+    SELECT id, CASE WHEN length(e.vector) = :bytes::integer THEN index_likeness(near, asked.vector) END AS similarity
+    FROM index_documents d JOIN index_embeddings e ON e.meaning = d.meaning AND model = :model CROSS JOIN asked
+    WHERE shelf = ANY(:shelves::integer[]) AND (:all::boolean OR (NOT hidden AND (expires = '' OR expires >= :today)))
+        AND (:types = '' OR strpos(:types, chr(31) || type || chr(31)) > 0)
+        AND NOT EXISTS (SELECT 1 FROM unnest(:tags::text[]) AS t (tag)
+            WHERE strpos(lower(tags), chr(31) || lower(tag COLLATE "C") || chr(31)) = 0)
+), best AS (
+    SELECT id, similarity FROM alike WHERE similarity >= :least ORDER BY similarity DESC, id LIMIT :limit
+)
+SELECT d.*, scope, similarity FROM best JOIN index_documents d USING (id) JOIN index_shelves USING (shelf)
+ORDER BY similarity DESC, id;
 -- name: bodies
 SELECT path, title, description, tags, body FROM index_documents WHERE path = ANY(:paths::text[]);
 -- name: whole

@@ -1,6 +1,6 @@
 """Bringing a schema up to date: numbered files, each applied once, in order, one process at a time.
 
-A new schema is made from ``schema.sql`` and ``index_schema.sql`` at once; a test holds it equal to all migrations.
+A new schema is made from ``schema.sql`` and `index_tables` at once; a test holds it equal to all migrations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from argosy_core.storage.postgres.database import PACKAGE, Database, Session
 from argosy_core.storage.sql_files import script
 
 FILE = "versions.sql"
-INDEX_SCHEMA = "index_schema.sql"
+VECTOR_EXTENSION = "migrations/0003_vector_extension.sql"
 
 
 @cache
@@ -22,6 +22,11 @@ def migrations() -> tuple[tuple[int, str], ...]:
     """(number, file) of every migration, in order."""
     names = sorted(each.name for each in resources.files(PACKAGE).joinpath("migrations").iterdir())
     return tuple((int(name[:4]), f"migrations/{name}") for name in names if name.endswith(".sql"))
+
+
+def index_tables() -> str:
+    """Makes the tables of the index of documents."""
+    return script(PACKAGE, "index_schema.sql") + script(PACKAGE, VECTOR_EXTENSION)
 
 
 def newest_version() -> int:
@@ -61,7 +66,7 @@ async def _migrate(session: Session, schema: str, *, step_by_step: bool) -> None
         await session.rows("lock", number=int(sha256_hex(f"argosy {schema}".encode())[:15], 16))
         found = await _version(session, schema)
         if not found and not step_by_step:
-            tables = script(PACKAGE, "schema.sql") + script(PACKAGE, INDEX_SCHEMA)
+            tables = script(PACKAGE, "schema.sql") + index_tables()
             await session.script(f'CREATE SCHEMA IF NOT EXISTS "{schema}";{tables}')
             await session.rows("applied", version=newest_version())
             return
