@@ -19,12 +19,9 @@ WHY_WORDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The matches of *needles* in a document's *texts*, which are its `FIELDS`.
+    """The matches of *needles* in a document's *text*: its `FIELDS`, joined; each begins where *starts* says."""
 
-    Positions are in the texts joined, where the fields begin at *starts*.
-    """
-
-    texts: Sequence[str]
+    text: str
     starts: Sequence[int]
     needles: Sequence[Sought]
     found: Sequence[Match]
@@ -41,11 +38,14 @@ class Evidence:
 
     def snippet(self) -> str:
         """The best stretch of the body; of the description where only that says something."""
-        if body := self._of_field(BODY):
-            return snippet(self.texts[BODY], body)
-        description = self._of_field(DESCRIPTION)
-        field = DESCRIPTION if description or not self.texts[BODY].strip() else BODY
-        return snippet(self.texts[field], description)
+        start, end = self._place_of(BODY)
+        if body := [match for match in self.found if match.start >= start]:
+            return snippet(self.text, body, start, end)
+        first, last = self._place_of(DESCRIPTION)
+        description = [match for match in self.found if first <= match.start < last]
+        if not description and not self.text[start:end].isspace() and start < end:
+            first, last = start, end
+        return snippet(self.text, description, first, last)
 
     def why(self) -> str:
         """Each needle at its weightiest field: ``title: deploy; body: payment, worker``."""
@@ -56,11 +56,10 @@ class Evidence:
             places.setdefault(field, []).append(self.needles[number].text)
         return "; ".join(f"{field}: {', '.join(places[field])}" for field in FIELDS if field in places)
 
-    def _of_field(self, field: int) -> list[Match]:
-        start = self.starts[field]
-        end = start + len(self.texts[field])
-        inside = [match for match in self.found if start <= match.start < end]
-        return [Match(first - start, last - start, needle, is_exact) for first, last, needle, is_exact in inside]
+    def _place_of(self, field: int) -> tuple[int, int]:
+        following = field + 1
+        end = self.starts[following] - 1 if following < len(self.starts) else len(self.text)
+        return self.starts[field], end
 
 
 def needles_of(terms: Sequence[Term], *, relaxed: bool) -> tuple[Sought, ...]:
@@ -71,6 +70,6 @@ def needles_of(terms: Sequence[Term], *, relaxed: bool) -> tuple[Sought, ...]:
 
 def evidence(texts: Sequence[str], needles: Sequence[Sought]) -> Evidence:
     """One pass over all fields: fields are joined by line ends, which no needle crosses."""
-    texts = [*texts[:-1], texts[-1][:BODY_CHARS]]
-    starts = [0, *accumulate(len(text) + 1 for text in texts[:-1])]
-    return Evidence(texts, starts, needles, matches(fold("\n".join(texts)), needles))
+    text = "\n".join([*texts[:-1], texts[-1][:BODY_CHARS]])
+    starts = [0, *accumulate(len(each) + 1 for each in texts[:-1])]
+    return Evidence(text, starts, needles, matches(fold(text), needles))

@@ -8,7 +8,7 @@ what the index matched.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -37,6 +37,7 @@ _ENDINGS = (
     "e",
     "y",
 )
+_rest_of_word = re.compile(rf"[^\W_]{{0,{WORD_CHARS}}}").match  # what `str.isalnum` is true of
 _FORMS = frozenset(_ENDINGS)
 _DOUBLING = frozenset({"ing", "ed", "er", "ers"})
 
@@ -68,7 +69,11 @@ def sought(needle: Needle) -> Sought:
 
 def matches(folded: str, needles: Sequence[Sought]) -> list[Match]:
     """Where *needles* stand in *folded*, by position; the first `PLACES_OF_A_NEEDLE` of each are looked at."""
-    return sorted(match for number, needle in enumerate(needles) for match in _of_one(folded, needle, number))
+    found: list[Match] = []
+    for number, needle in enumerate(needles):
+        _look_for(folded, needle, number, found)
+    found.sort()
+    return found
 
 
 def fold(text: str) -> str:
@@ -94,29 +99,22 @@ def _plain_letters() -> Mapping[int, str]:
     return letters | {ord(letter): base for letter, base in zip("øØłŁđĐðÐı", "oOlLdDdDi", strict=True)}
 
 
-def _of_one(folded: str, needle: Sought, number: int) -> Iterator[Match]:
-    stem, wanted, length, at = needle.stem, needle.text, len(needle.stem), 0
+def _look_for(folded: str, needle: Sought, number: int, found: list[Match]) -> None:
+    stem, length, at = needle.stem, len(needle.stem), 0
     for _ in range(PLACES_OF_A_NEEDLE):
         start = folded.find(stem, at)
         if start < 0:
             return
         at = start + length
         if not needle.whole:
-            yield Match(start, at, number, True)
+            found.append(Match(start, at, number, True))
         elif start == 0 or not folded[start - 1].isalnum():
-            at = _end_of_word(folded, at)
+            at = _rest_of_word(folded, at).end()  # type: ignore[union-attr]  # it matches nothing as well
             word = folded[start:at]
-            if word == wanted or needle.prefix:
-                yield Match(start, at, number, True)
+            if word == needle.text or needle.prefix:
+                found.append(Match(start, at, number, True))
             elif _is_form(word, stem):
-                yield Match(start, at, number, False)
-
-
-def _end_of_word(text: str, at: int) -> int:
-    last = min(len(text), at + WORD_CHARS)
-    while at < last and text[at].isalnum():
-        at += 1
-    return at
+                found.append(Match(start, at, number, False))
 
 
 def _stem(word: str) -> str:
