@@ -29,7 +29,9 @@ from argosy_core.storage.postgres.address import parse_address
 from argosy_core.storage.postgres.bell import MAX_PAYLOAD_BYTES, payloads_of
 from argosy_core.storage.postgres.database import Session
 from argosy_core.storage.postgres.store import PostgresStore
+from argosy_core.testing.conformance import steps as conformance_steps
 from argosy_core.testing.conformance.bell import listening
+from argosy_core.testing.conformance.steps import CHAIN_STEPS, DOCUMENT_STEPS, ITEM_STEPS, LEASE_STEPS
 from argosy_core.testing.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -275,6 +277,69 @@ async def test_a_server_that_is_gone_is_said_to_be(
     store.close()
     with pytest.raises(Unavailable):
         await store.documents.info("harbor/a.md")
+
+
+# The server goes away: each step of each primitive, on a vault of its own.
+
+PRIMITIVES = {"documents": DOCUMENT_STEPS, "chain": CHAIN_STEPS, "leases": LEASE_STEPS, "items": ITEM_STEPS}
+WHICH = [(f"{name}{number}", step) for name, steps in PRIMITIVES.items() for number, step in enumerate(steps)]
+
+
+async def stores_before_a_step(
+    postgres: PostgresServer, root: Path
+) -> list[tuple[str, conformance_steps.Step, PostgresStore, Any]]:
+    """(name, step, store, what the step prepared) of each."""
+    found: list[tuple[str, conformance_steps.Step, PostgresStore, Any]] = []
+    for name, step in WHICH:
+        store = opened(postgres.url(), root)
+        await store.documents.write("harbor/a.md", b"x")
+        found.append((name, step, store, await step.prepare(store, name)))
+    return found
+
+
+async def test_while_the_server_is_gone_each_call_tries_so_often_and_is_unavailable_and_then_works(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = await stores_before_a_step(postgres, tmp_path)
+    monkeypatch.setattr(database, "PAUSES", (0.001,) * 5)
+    tries: list[int] = []
+    connected = database.Database._connected
+
+    def counted(db: database.Database) -> Any:
+        tries[-1] += 1
+        return connected(db)
+
+    monkeypatch.setattr(database.Database, "_connected", counted)
+    await anyio.to_thread.run_sync(postgres.crash)
+    try:
+        for name, step, store, given in stores:
+            tries.append(0)
+            with anyio.fail_after(10), pytest.raises(Unavailable) as caught:
+                await step.take(store, name, given)
+            assert "PostgreSQL runs" in (caught.value.hint or ""), name
+            assert 1 < tries[-1] <= 6, name
+        stores[0][2].bell.ring("harbor/a.md")  # never raises
+    finally:
+        await anyio.to_thread.run_sync(postgres.start)
+    monkeypatch.undo()
+    for name, step, store, given in stores:
+        await step.holds(store, name, given, False)
+        store.close()
+
+
+async def test_a_server_that_comes_back_in_time_is_not_noticed_and_nothing_is_done_twice(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    stores = await stores_before_a_step(postgres, tmp_path)
+    await anyio.to_thread.run_sync(postgres.crash)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for name, step, store, given in stores:
+                tasks.start_soon(step.take, store, name, given)
+            await anyio.to_thread.run_sync(postgres.start)
+    for name, step, store, given in stores:
+        await step.holds(store, name, given, True)
+        store.close()
 
 
 async def test_the_bell_says_that_it_may_have_missed_something(postgres: PostgresServer, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 import simulated_workers
+import test_files_store
 import test_io_errors
 import test_power_chain
 import test_power_items
@@ -21,6 +22,7 @@ from children import ROOT
 from planted_bugs import BUGS, planted
 
 from argosy_core.storage import item_rules
+from argosy_core.testing.conformance import chain_proofs, chain_tampering
 from argosy_core.vault import Vault
 
 Check = Callable[[Path], Any]
@@ -88,6 +90,21 @@ def at_once(place: Path) -> None:
     simulated_workers.count_at_once(place)
 
 
+def verifying(check: Callable[[Any], Any]) -> Check:
+    """*check* of a log over files."""
+
+    def run(place: Path) -> None:
+        anyio.run(check, test_files_store.Opened(place, "chain"))
+
+    run.__name__ = check.__name__
+    return run
+
+
+seams = verifying(chain_tampering.check_a_log_rewritten_from_some_point_is_named)
+changed_fields = verifying(chain_tampering.check_a_changed_chain_field_is_named)
+older = verifying(chain_proofs.check_an_older_chain_that_is_carried_is_checked)
+
+
 # The first check of each is the one that must catch it in every run; with `make soak` each of them must.
 KILLERS: dict[str, list[Check]] = {
     "no file is synced": [replaced, created, held, groups, one_life, leases],
@@ -106,6 +123,9 @@ KILLERS: dict[str, list[Check]] = {
     "a failed sync is taken for a passing thing": [failing_syncs],
     "a failed append stays in the file": [failing_log, failing_syncs],
     "a key is forgotten": [groups],
+    "the check of prev is left out": [seams],
+    "the quick check of prev is left out": [changed_fields],
+    "the check of prev in version 0 is left out": [older],
     "an item is dropped before it is put": [one_life, many],
     "a dead workers move is not synced before the older file goes": [dead_claim],
     "the older file of a move stays": [one_life, many],

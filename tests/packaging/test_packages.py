@@ -223,6 +223,13 @@ def shadowed(folder: Path) -> Path:
     return folder
 
 
+def test_the_kit_proves_a_store_without_the_tree_and_without_pytest(installation: Installation) -> None:
+    words = ("-P", "-m", "argosy_core.testing", "argosy_core.testing.openers:sqlite", "leases", "processes")
+    done = run(installation.bin / "python", *words, cwd=installation.work, env=installation.environment)
+    assert "processes: 1 of 1 promises are kept" in done.stdout
+    assert not list(installation.site.glob("*pytest*"))
+
+
 def test_a_folder_named_like_ours_shadows_nothing_for_children(installation: Installation, vault: Path) -> None:
     in_a_process_of_its_own(vault, ["memory"])
     shadowed(vault)  # a child starts in the vault

@@ -6,7 +6,9 @@ tests of the mutants.
 
 from __future__ import annotations
 
+import inspect
 import os
+import textwrap
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -19,6 +21,8 @@ from argosy_core.drafts import open_draft
 from argosy_core.errors import ArgosyError
 from argosy_core.fs import PosixFileSystem
 from argosy_core.storage import chain_lines, document_leases, item_rules
+from argosy_core.storage.chain_trail import StreamTrail
+from argosy_core.storage.chain_v0 import ChainV0
 from argosy_core.storage.files import chain_stream, item_folders, item_queue
 from argosy_core.storage.files.chain_stream import StreamLog
 from argosy_core.storage.files.item_folders import QueueFolders
@@ -232,6 +236,41 @@ def a_key_is_forgotten(set: Set) -> None:
         return None
 
     set(StreamLog, "_entry_of_key", entry_of_key)
+
+
+# Verifying the log
+
+
+def _edited(function: Any, part: str, instead: str) -> Any:
+    """*function* with *instead* for *part* of its source. Raises AttributeError when that is not there."""
+    source = textwrap.dedent(inspect.getsource(function))
+    if part not in source:
+        raise AttributeError(f"the plant does not fit the code any more: {part!r} is not there")
+    made: dict[str, Any] = {}
+    header = "from __future__ import annotations\n"
+    exec(compile(header + source.replace(part, instead), "<planted>", "exec"), function.__globals__, made)
+    return made[function.__name__]
+
+
+@bug
+def the_check_of_prev_is_left_out(set: Set) -> None:
+    """Each entry is taken to follow on whatever it says that it follows on."""
+    own = _edited(
+        StreamTrail._hash_problem, 'if fields.get("prev") != prev:', 'prev = str(fields.get("prev"))\n    if False:'
+    )
+    set(StreamTrail, "_hash_problem", own)
+
+
+@bug
+def the_quick_check_of_prev_is_left_out(set: Set) -> None:
+    """What the line names is not looked at where its hashes are right."""
+    set(StreamTrail, "_proven", _edited(StreamTrail._proven, " or prev != writer.hash.encode()", ""))
+
+
+@bug
+def the_check_of_prev_in_version_0_is_left_out(set: Set) -> None:
+    own = _edited(ChainV0.follow, "if entry.prev != prev:", "prev = entry.prev\n    if False:")
+    set(ChainV0, "follow", own)
 
 
 # Items and leases

@@ -32,8 +32,11 @@ def kit(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_store_that_keeps_its_promises_is_proved(tmp_path: Path) -> None:
-    done = kit("argosy_core.testing.openers:sqlite", "leases", "archive", cwd=tmp_path)
-    counts = [f"{name}: {len(SUITES[name])} of {len(SUITES[name])} promises are kept" for name in ("leases", "archive")]
+    done = kit("argosy_core.testing.openers:sqlite", "leases", "archive", "bell", cwd=tmp_path)
+    counts = [
+        f"{name}: {len(SUITES[name])} of {len(SUITES[name])} promises are kept"
+        for name in ("leases", "archive", "bell")
+    ]
     assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, counts, "")
 
 
@@ -51,6 +54,23 @@ def test_processes_that_fork_a_chain_are_found_out(tmp_path: Path) -> None:
     assert "one chain of each writer, whole" in done.stdout
     assert done.returncode == 1
     assert "processes: 0 of 1 promises are kept" in done.stdout
+
+
+def test_nothing_of_the_kit_needs_a_test_framework() -> None:
+    folder = ROOT / "shared/argosy_core/testing"
+    paths = (path.relative_to(ROOT / "shared").with_suffix("") for path in folder.rglob("*.py"))
+    modules = [".".join(path.parts).removesuffix(".__init__") for path in paths]
+    assert "argosy_core.testing.conformance.processes" in modules
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('pytest', '_pytest', 'hypothesis')));"
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", f"{blocked} import {', '.join(modules)}"],
+        env={**os.environ, "PYTHONPATH": SOURCES},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("words", [(), ("argosy_core.testing.openers:files", "nonsense"), ("none:none",), ("x.py:y",)])

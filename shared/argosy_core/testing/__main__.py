@@ -7,6 +7,7 @@ folder of its own. Exit codes: 0 every promise is kept, 1 one is not, 2 wrong us
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import traceback
@@ -69,4 +70,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger().addHandler(logging.NullHandler())  # what a store logs of troubles made on purpose
     sys.exit(main(sys.argv[1:]))

@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from argosy_core.canonical import NO_PREVIOUS
+from argosy_core.canonical import NO_PREVIOUS, chain_hash_v0
 from argosy_core.errors import Corrupted, InvalidArgument, NotFound
 from argosy_core.storage.base import Chain, Entry
 from argosy_core.storage.chain_anchors import Anchor
 from argosy_core.storage.chain_lines import make_entry
 from argosy_core.storage.chain_redaction import redaction_event
+from argosy_core.storage.chain_v0 import EntryV0
 from argosy_core.testing.conformance import FLEET_STREAM, STREAM, Opener, Tamperer
 from argosy_core.testing.conformance.promises import promise, refused, same
 
@@ -116,6 +117,27 @@ async def check_what_proves_others_is_not_redacted(open_chain: Open) -> None:
             await chain.redact(STREAM, "w", 1)
 
 
+async def check_an_older_chain_that_is_carried_is_checked(open_chain: Open) -> None:
+    """Entries of version 0 that events carry hold while they follow on each other; where one does not, it is named."""
+    first = chain_hash_v0(None, b"one")
+    second = chain_hash_v0(first, b"two")
+    stray = chain_hash_v0(bytes(32), b"two")  # right in itself, after an entry that is not there
+    for carried, kind in (
+        (EntryV0("s", "a", 2, first, second, b"two"), None),
+        (EntryV0("s", "a", 2, bytes(32), stray, b"two"), "rewritten"),
+        (EntryV0("s", "a", 2, None, chain_hash_v0(None, b"two"), b"two"), "rewritten"),
+        (EntryV0("s", "a", 2, first, second, b"too"), "altered"),
+        (EntryV0("s", "a", 3, second, chain_hash_v0(second, b"three"), b"three"), "gap"),
+        (EntryV0("s", "a", 1, None, first, b"one"), "rewritten"),
+    ):
+        async with open_chain() as chain, open_chain.tamper() as store:
+            await store.put(STREAM, [])
+            for entry in (EntryV0("s", "a", 1, None, first, b"one"), carried):
+                await chain.append(STREAM, "import", entry.as_event())
+            expected = [] if kind is None else [(kind, STREAM, "import", 2)]
+            same(await _findings(chain, STREAM), expected, "the entry that does not follow on is named")
+
+
 async def _fill(chain: Chain, count: int = LENGTH) -> None:
     for number in range(count):
         await chain.append(STREAM, "w", {"n": number})
@@ -152,4 +174,5 @@ PROOF_CHECKS: tuple[Check, ...] = (
     check_redaction_leaves_a_chain_that_holds,
     check_text_taken_away_without_a_redaction_is_named,
     check_what_proves_others_is_not_redacted,
+    check_an_older_chain_that_is_carried_is_checked,
 )

@@ -25,7 +25,7 @@ from argosy_core.testing.conformance.jobs import ALL_JOBS, JOBS
 from argosy_core.testing.conformance.promises import Broken
 
 PROCESSES = 8
-BOUND_SECONDS = 60.0  # of all of them together, on a machine that is busy
+BOUND_SECONDS = 45.0  # of all of them together, on a machine that is busy
 LAST_WORDS = 2_000  # of a process that failed
 
 
@@ -84,6 +84,9 @@ async def _told_by_processes(elsewhere: Sequence[str], jobs: Sequence[str]) -> M
                 async with anyio.create_task_group() as tasks:
                     for name, process in processes.items():
                         tasks.start_soon(take_part, name, process)
+        except TimeoutError as error:
+            late = ", ".join(sorted(set(names) - set(said)))
+            raise Broken(f"promised: all end within {BOUND_SECONDS:g} seconds; came: {late} did not") from error
         except BaseExceptionGroup as group:
             for error in group.exceptions:
                 if isinstance(error, Broken):
