@@ -50,15 +50,18 @@ class Gate:
         self._judging = Judging(run)
         self._execution = Execution(run)
 
-    async def call(self, call: ToolCall) -> ToolReturn:
-        """Do what the model asked for, or say why not. Raises only when the log cannot be written."""
+    async def call(self, call: ToolCall, said: Mapping[str, Any] | None = None) -> ToolReturn:
+        """Do what the model asked for, or say why not; *said* is what it says of the call, for whoever judges it.
+
+        Raises only when the log cannot be written.
+        """
         started = self._clock.monotonic()
         self._progress.calling(call.name, call.arguments)
         tool = callable_tool(self._run.fleet.catalog, call.name)
         if tool is None:
             return self._refuse(call, "not_found", f"there is no tool {call.name!r}", started)
         try:
-            binding = Binding.of(call, tool)
+            binding = Binding.of(call, tool, said)
         except ArgosyError as error:
             return self._refuse(call, error.code, str(error), started)
         if tool.action_class is ActionClass.READ_ONLY and not self._is_reading_judged(tool.name):

@@ -17,6 +17,7 @@ from argosy_core.types import ActionClass
 from argosy_host.answers import act_on_answers
 from argosy_host.catalog import ToolInfo
 from argosy_host.gate import Gate
+from argosy_host.gating.statements import SPEC, Turn, sort_out
 from argosy_host.interventions import Inbox
 from argosy_host.progress import Progress
 from argosy_host.providers.base import (
@@ -26,6 +27,7 @@ from argosy_host.providers.base import (
     ModelReply,
     ModelRequest,
     Segment,
+    ToolCall,
     ToolReturn,
     ToolSpec,
 )
@@ -90,7 +92,7 @@ class Loop:
         self._open_other = open_other
         self._model: Model | None = None
         self._system = system
-        self._tools = [_spec(tool) for tool in tools]
+        self._tools = [*map(_spec, tools), *([SPEC] if run.is_heard else [])]
         self._inbox = inbox
         self._time = CancelScope()
         self._clock = clock
@@ -161,13 +163,21 @@ class Loop:
                 if reply.stop == "pause_turn":
                     continue
                 return self._close(answer, reply)
-            returns = [await self._gate.call(call) for call in reply.calls]
+            returns = await self._called(reply.calls)
             self._remember(returns)
             messages.append(Message("user", returns=tuple(returns)))
             if self._run.questions:
                 answer.status = "deferred"
                 return
             messages += await self._steered()
+
+    async def _called(self, calls: Sequence[ToolCall]) -> list[ToolReturn]:
+        """What comes back for each of *calls*, in their order."""
+        turn = sort_out(calls) if self._run.is_heard else Turn()
+        return [
+            turn.noted[place] if place in turn.noted else await self._gate.call(call, turn.said.get(place))
+            for place, call in enumerate(calls)
+        ]
 
     async def _steered(self) -> list[Message]:
         """What was said to this run since the last turn; while it is paused, wait for more.

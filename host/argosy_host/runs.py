@@ -60,7 +60,10 @@ class Origin:
 
 @dataclass(slots=True)
 class Run:
-    """A run in progress. Everything it does is in the log under its id; this is only what the loop needs."""
+    """A run in progress. Everything it does is in the log under its id; this is only what the loop needs.
+
+    *is_heard* says that somebody makes something of what its model says about its calls.
+    """
 
     id: str
     agent: str
@@ -72,6 +75,7 @@ class Run:
     origin: Origin = field(default_factory=Origin)
     judged_reads: JudgedReads = field(default_factory=JudgedReads)
     purse: Purse = field(default_factory=lambda: Purse(UNLIMITED))
+    is_heard: bool = False
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     cost_estimated: bool = False

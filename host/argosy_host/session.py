@@ -32,6 +32,7 @@ from argosy_core.views.reader import Reader
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.compose import Fleet, compose
 from argosy_host.foreign import approved_servers
+from argosy_host.gating.statements import are_heard
 from argosy_host.interventions import Inbox
 from argosy_host.judge_model import JudgeModel, closing
 from argosy_host.loop import END_SECONDS, Loop
@@ -108,6 +109,7 @@ async def run_task(
                 origin,
                 ready.judged_reads,
                 ready.purse,
+                ready.is_heard,
             )
             opened = model or functools.partial(open_model, ready.provider)
             other = None if model else functools.partial(_other_model, ready.view.model)
@@ -158,6 +160,7 @@ class _Ready:
     model: str
     provider: str
     judge_model: JudgeModel
+    is_heard: bool
 
 
 def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, shared: Shared | None) -> _Ready:
@@ -196,7 +199,7 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
         raise
     return _Ready(
         run_id, token, config, reader, view, servers, secrets, judged_reads(reader, view), purse, name, provider,
-        judge_model,
+        judge_model, are_heard(reader, view),
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ from argosy_host.compose import Fleet, compose, load_server
 from argosy_host.door import Door, Handler, Prepare
 from argosy_host.gateway import build_gateway
 from argosy_host.metrics import Metrics, serve_health
-from argosy_host.notices import tell_what_waits
+from argosy_host.notices import Sender, tell_what_waits
 from argosy_host.queued import QueuedRuns
 from argosy_host.remote_run import options_of, serve_run
 from argosy_host.running.book import BookSettings, RunBook, share_book
@@ -161,8 +161,9 @@ class Up:
         return Webhooks(scheduler, secrets, self._clock)
 
     async def _tell(self, config: ServerConfig) -> None:
-        approvals = Approvals(state_folder())
-        await tell_what_waits(config.store, approvals, self._clock, self._ids, self._stop)
+        secrets = open_secrets(VaultReader(config.store.files), clock=self._clock, ids=self._ids)
+        sender = Sender(secrets, self._clock)
+        await tell_what_waits(config.store, Approvals(state_folder()), sender, self._clock, self._ids, self._stop)
 
     def _start_workers(self, tasks: anyio.abc.TaskGroup, fleet: Fleet, shared: Shared) -> None:
         for server in shared.servers.values():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from argosy_core.errors import ArgosyError
 from argosy_core.fleet.servers import SEPARATOR
+from argosy_core.policy.judges_model import NOTIFICATIONS
 from argosy_core.policy.model_md import parse_model
 from argosy_core.policy.tool_schema import LIBRARY, has_library
 from argosy_core.serving.results import DoctorFinding
@@ -40,6 +41,7 @@ def inspect(standing: Standing, reader: VaultReader, root: Path, now: datetime) 
     yield from _vain_classes(standing)
     yield from _shadows(standing)
     yield from _judges(standing)
+    yield from _notification(standing)
     yield from _family(standing, reader)
     yield from _captures(standing, root)
     yield from _unclassified(standing)
@@ -72,6 +74,19 @@ def _judges(standing: Standing) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             status="warn", check="judge_schemas", message="validation is strict, and no judge here revises anything",
             file=settings.where, line=settings.line("validation"), fix="take the line out, or name a judge",
+        )  # fmt: skip
+
+
+def _notification(standing: Standing) -> Iterator[DoctorFinding]:
+    """A word for how escalations are told that says nothing here: then they are told as all others."""
+    settings = standing.policy.settings
+    wanted = settings.escalation.operator_notification
+    if wanted is not None and wanted.casefold() not in NOTIFICATIONS and not wanted.startswith(("https://", "http://")):
+        yield DoctorFinding(
+            status="warn", check="judge_notification", file=settings.where,
+            line=settings.line("escalation.operator_notification"),
+            message=f"operator_notification {wanted[:80]!r} is not known: notify in fleet.md tells them",
+            fix=f"write {', '.join(NOTIFICATIONS)}, or the https:// address of a webhook",
         )  # fmt: skip
 
 

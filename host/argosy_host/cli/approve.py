@@ -11,11 +11,10 @@ from argosy_core.errors import NotFound, PermissionDenied
 from argosy_core.fleet import FleetServer, load_registry
 from argosy_core.vault import Vault
 from argosy_core.views.agents import list_agents
-from argosy_core.views.fleet import load_fleet
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.cli.options import vault_option
 from argosy_host.foreign import describe, named_servers
-from argosy_host.notices import KEY, wanted_notice
+from argosy_host.notices import KEY, all_notices
 from argosy_host.trust import Approvals, state_folder
 
 
@@ -24,17 +23,19 @@ from argosy_host.trust import Approvals, state_folder
 @vault_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def approve(server: str, vault: Path, yes: bool) -> None:
-    """Let SERVER, which this vault names, start from now on; "notify": what fleet.md tells you of questions by.
+    """Let SERVER, which this vault names, start from now on; "notify": what tells you of questions.
 
     The approval is kept outside the vault and ends when what would run changes.
     """
     opened = Vault(vault)
     try:
-        notice = wanted_notice(load_fleet(VaultReader(opened)).settings) if server == KEY else None
-        if notice is not None:
-            click.echo(f"{KEY} would run: {notice.describe()}")
+        notices = all_notices(VaultReader(opened)) if server == KEY else []
+        if notices:
+            for notice in notices:
+                click.echo(f"{KEY} would run: {notice.describe()}")
             _confirm(yes)
-            Approvals(state_folder()).approve(opened.root, notice.digest)
+            for notice in notices:
+                Approvals(state_folder()).approve(opened.root, notice.digest)
             click.echo(f"{KEY} is on.")
             return
         found = _find(VaultReader(opened), server)

@@ -21,6 +21,7 @@ from argosy_core.views.vault_reader import VaultReader
 from argosy_host.cli.options import json_option, print_json, store_option, vault_option
 from argosy_host.direct import call_in, opened
 from argosy_host.foreign import describe, named_servers
+from argosy_host.notices import KEY, all_notices
 from argosy_host.schema_checks import schema_findings
 from argosy_host.trust import Approvals, state_folder
 
@@ -75,6 +76,7 @@ def _host_checks(store: Store, agents: list[str]) -> list[Finding]:
     found: list[Finding] = []
     if not agents:
         found.append(_finding("fail", "agents", "the vault holds no agent", fix="mcp-host init makes a vault with one"))
+    found += _notices(store, reader)
     for agent in agents:
         try:
             servers = named_servers(reader, agent)
@@ -93,6 +95,20 @@ def _host_checks(store: Store, agents: list[str]) -> list[Finding]:
             if not Approvals(state_folder()).allows(store.root, server.digest)
         ]
     return found
+
+
+def _notices(store: Store, reader: VaultReader) -> list[Finding]:
+    """What would tell the owner of questions, and is off or cannot be understood."""
+    approvals = Approvals(state_folder())
+    try:
+        notices = all_notices(reader)
+    except ArgosyError as error:
+        return [_finding("fail", KEY, error.message, file="fleet.md", fix=error.hint)]
+    return [
+        _finding("warn", KEY, f"nobody is told of questions: `{notice.describe()}` is off", file="fleet.md",
+                 fix=f"mcp-host approve {KEY} turns it on")
+        for notice in notices if not approvals.allows(store.root, notice.digest)
+    ]  # fmt: skip
 
 
 def _finding(status: str, check: str, message: str, *, file: str | None = None, fix: str | None = None) -> Finding:

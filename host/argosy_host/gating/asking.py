@@ -35,5 +35,6 @@ def _question(run: Run, binding: Binding, ruling: Ruling) -> Mapping[str, Any]:
             "judge_id": ruling.judgment.get("judge_id"),
             "policy_version": ruling.judgment.get("policy_version"),
             "run": run.id,
+            **({"stated": binding.said} if binding.said else {}),
         },
     }

@@ -193,6 +193,7 @@ class Judging:
 def proposal_of(binding: Binding) -> dict[str, Any]:
     """What the judge is asked about."""
     return {
+        **binding.said,
         "tool_name": binding.tool.name,
         "tool_arguments": binding.arguments,
         "tool_call_id": binding.call_id,

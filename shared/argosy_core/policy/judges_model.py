@@ -11,6 +11,9 @@ from argosy_core.types import ActionClass, ClassPolicy, Verdict
 Validation = Literal["weakened", "strict"]
 OnTimeout = Literal["allow", "block"]
 
+NOTIFICATIONS = ("notify", "desk", "none")
+"""Words for how the owner hears of an escalation: as ``fleet.md`` says under ``notify``, or at the desk alone."""
+
 AXES = ("authorization", "privacy", "policy", "reversibility", "quality", "security")
 AGGREGATIONS = ("any_block_blocks", "any_escalate_escalates", "majority_revise")
 FAILURES = (
