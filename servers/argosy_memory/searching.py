@@ -139,6 +139,7 @@ class Searcher:
                 documents=sum(counts.get(scope, 0) for scope in question.scopes),
                 compared_seconds_ago=round(max(known), 1) if len(known) == len(ages) and known else None,
                 watching=self._library.watching,
+                not_watched=self._library.not_watched,
                 waiting=self._library.waiting,
                 filling=f"{progress.done}/{progress.total}" if progress else None,
                 vectors=vectors,
