@@ -143,6 +143,11 @@ class Loop:
         await self._finish(answer)
         return self._result(answer)
 
+    @property
+    def has_record(self) -> bool:
+        """Whether the run's start is in the log."""
+        return self._recorded
+
     async def _close_model(self) -> None:
         if self._model is not None:
             with CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):

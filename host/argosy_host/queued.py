@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -11,10 +12,14 @@ from argosy_core.clock import Clock
 from argosy_core.errors import InvalidArgument
 from argosy_core.ids import Ids
 from argosy_core.policy.grants import ROOT, Grant
+from argosy_core.types import Role
 from argosy_core.views.vault_reader import VaultReader
+from argosy_host.direct import call_in
+from argosy_host.narrative import narrate
 from argosy_host.progress import Progress
 from argosy_host.purse import Purse, breaker_of, grant_of, inherited
-from argosy_host.runs import WRITER, Origin, RunResult, close_killed
+from argosy_host.results import CallOutcome
+from argosy_host.runs import KILLED, WRITER, Origin, RunResult, close_killed
 from argosy_host.session import RunOptions, Shared, run_task
 
 if TYPE_CHECKING:
@@ -43,14 +48,15 @@ class QueuedRuns:
         grant = await to_thread.run_sync(self._grant, claimed)
         breaker = breaker_of(self._shared.store, self._clock)
         breaker.check(agent, grant.limits)
-        await self._close_earlier(agent, item)
+        origin = Origin(str(payload.get("trigger") or "queue"), item)
+        await self._close_earlier(agent, task, origin)
         options = RunOptions(
             vault=self._options.vault,
             agent=agent,
             task=task,
             model=self._options.model,
             store=self._options.store,
-            origin=Origin(str(payload.get("trigger") or "queue"), item),
+            origin=origin,
             purse=Purse(inherited(grant)),
             journal=True,
         )
@@ -66,12 +72,20 @@ class QueuedRuns:
         reader = VaultReader(self._shared.store.files)
         return grant_of(str(reference), str(creator), reader, self._clock)
 
-    async def _close_earlier(self, agent: str, item: str) -> None:
-        """A run of this item that has a start and no end was killed: say so in the log, once."""
+    async def _close_earlier(self, agent: str, task: str, origin: Origin) -> None:
+        """A run of this item that has a start and no end was killed: say so in the log and the journal, once."""
         chain = self._shared.store.chain
-        started = await chain.find(agent, WRITER, f"start:{item}")
+        started = await chain.find(agent, WRITER, f"start:{origin.item}")
         attempt = 1
         while started is not None:
-            await close_killed(chain, agent, str(started.event["run_id"]))
+            run = str(started.event["run_id"])
+            if await close_killed(chain, agent, run):
+                await narrate(
+                    partial(self._append, agent), Progress(), run=run, trigger=origin.trigger, task=task,
+                    status="interrupted", said=KILLED,
+                )  # fmt: skip
             attempt += 1
-            started = await chain.find(agent, WRITER, f"start:{item}:{attempt}")
+            started = await chain.find(agent, WRITER, f"start:{origin.item}:{attempt}")
+
+    async def _append(self, agent: str, tool: str, arguments: Mapping[str, Any]) -> CallOutcome:
+        return await call_in(self._shared.store, "journal", tool, arguments, agent=agent, role=Role.AGENT)

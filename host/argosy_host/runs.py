@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ RunStatus = Literal["ok", "error", "blocked", "deferred", "interrupted", "budget
 WRITER = "host"
 SUMMARY_CHARS = 200
 MAX_ATTEMPTS = 100  # starts of one item that are looked through
+KILLED = "The process ended in the middle of this run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +165,27 @@ def task_hash(task: str) -> str:
     return sha256_hex(task.encode("utf-8", "surrogatepass"))
 
 
-async def close_killed(chain: Chain, agent: str, run: str) -> None:
-    """Say in the log, once, that the process of *run* ended in the middle of it; a run that has its end is left."""
-    if await chain.find(agent, WRITER, end_key(run)) is not None:
-        return
+async def close_killed(chain: Chain, agent: str, run: str) -> bool:
+    """Say in the log, once, that the process of *run* ended in the middle of it; a run that has its end is left.
+
+    Whether that is how it ended.
+    """
+    ended = await chain.find(agent, WRITER, end_key(run))
+    if ended is not None:
+        return ended.event.get("summary") == KILLED
     event = {
         "kind": "run.end",
         "run_id": run,
         "agent_name": agent,
         "primitive": "agent_call",
         "status": "interrupted",
-        "summary": "The process ended in the middle of this run.",
+        "summary": KILLED,
     }
-    # Whoever was first is right: its own end may have come meanwhile.
-    with suppress(Conflict):
+    try:
         await chain.append(agent, WRITER, event, key=end_key(run))
+    except Conflict:  # whoever was first is right: its own end may have come meanwhile
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

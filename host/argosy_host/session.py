@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio import CancelScope, to_thread
@@ -36,12 +37,14 @@ from argosy_host.gating.statements import are_heard
 from argosy_host.interventions import Inbox
 from argosy_host.judge_model import JudgeModel, closing
 from argosy_host.loop import END_SECONDS, Loop
+from argosy_host.narrative import narrate
 from argosy_host.presence import Presence
 from argosy_host.progress import Progress
 from argosy_host.providers.base import Message, Model, Segment
 from argosy_host.providers.choosing import choose_model, named_model, open_model, preload
 from argosy_host.purse import Purse, as_reference, purses_of, root_grant
 from argosy_host.reading import JudgedReads, judged_reads
+from argosy_host.results import CallOutcome
 from argosy_host.runs import Limits, Origin, Run, RunResult
 from argosy_host.trust import Approvals, state_folder
 
@@ -234,10 +237,14 @@ async def _run(
     purses[run.id] = run.purse
     try:
         result = await loop.execute()
+    except BaseException as failure:
+        if loop.has_record:
+            with CancelScope(shield=True), anyio.move_on_after(END_SECONDS):
+                await _narrate(run, options, progress, "interrupted", f"{type(failure).__name__} ended it.")
+        raise
     finally:
         del purses[run.id]
-    if options.journal:
-        await _write_journal(run, options, result, progress)
+    await _narrate(run, options, progress, result.status, result.error.message if result.error else result.text)
     return result
 
 
@@ -249,19 +256,14 @@ def _within(limits: Limits, grant: Grant) -> Limits:
     return replace(limits, active_seconds=min(seconds), tokens=tokens)
 
 
-async def _write_journal(run: Run, options: RunOptions, result: RunResult, progress: Progress) -> None:
-    """One line of the agent's journal for a run that nobody watched."""
-    said = " ".join((result.error.message if result.error else result.text).split())
-    text = (
-        f"{options.origin.trigger}: {' '.join(options.task.split())[:200]} → {result.status}. {said[:500]} ({run.id})"
-    )
-    try:
-        outcome = await run.fleet.call("journal_append", {"text": text, "tags": ["run"], "key": run.id}, run.token)
-    except ArgosyError as error:
-        progress.problem(f"the journal was not written: {error}")
-        return
-    if outcome.is_error:
-        progress.problem(f"the journal was not written: {outcome.text}")
+async def _narrate(run: Run, options: RunOptions, progress: Progress, status: str, said: str) -> None:
+    async def append(tool: str, arguments: Mapping[str, Any]) -> CallOutcome:
+        return await run.fleet.call(tool, arguments, run.token)
+
+    if options.journal:
+        await narrate(
+            append, progress, run=run.id, trigger=options.origin.trigger, task=options.task, status=status, said=said
+        )
 
 
 def _check_task(task: str) -> None:

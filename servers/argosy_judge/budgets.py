@@ -9,20 +9,19 @@ from datetime import datetime, timedelta
 from anyio import to_thread
 
 from argosy_core.budget.caps import fleet_caps, grant_caps, judge_caps, mandate_caps, model_caps, purses_of
-from argosy_core.budget.ledger import Amount, Breach, Cap, Ledger, Open, Period
+from argosy_core.budget.ledger import Amount, Breach, Cap, Ledger, Open, Period, explain_breach
 from argosy_core.budget.ledgers import Ledgers, end_fields
 from argosy_core.clock import rfc3339
 from argosy_core.errors import BudgetExhausted, Corrupted, InvalidArgument, NotFound
 from argosy_core.policy.grant_file import ID
 from argosy_core.policy.mandates_model import mandate_of_grant
 from argosy_core.policy.model_md import ModelFile, parse_model
-from argosy_core.policy.money import nano_usd, show_usd, usd
+from argosy_core.policy.money import nano_usd, usd
 from argosy_core.serving.config import ServerConfig
 from argosy_core.types import Caller
 from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.grant_store import GrantStore
 from argosy_judge.models import BudgetLine, Condition, Estimate, Reservation, Settlement
-from argosy_judge.specialists import explain_breach
 from argosy_judge.standing import StandingPolicies
 
 _PERIODS: tuple[Period, ...] = ("day", "month", "total")
@@ -71,7 +70,7 @@ class Budgets:
             "until": rfc3339(until), "critical": estimate.critical or None,
         }  # fmt: skip
         await self._ledgers.log(agent, "budget.reserve", fields)
-        warnings = await self.warn(agent, run, passed, now.date().isoformat())
+        warnings = await self._ledgers.warn(agent, run, passed, now.date().isoformat())
         over = {breach.cap.action for breach in breaches}
         outcome: Condition = "reserved" if not over else "fallback" if over == {"fallback"} else "alert"
         over_caps = [f"over its cap: {explain_breach(breach)}" for breach in breaches]
@@ -110,19 +109,6 @@ class Budgets:
     async def ledger(self, agent: str) -> Ledger:
         """The agent's ledger, with what ran out of time settled."""
         return await self._ledgers.current(agent)
-
-    async def warn(self, agent: str, run: str | None, passed: Sequence[tuple[Cap, float]], today: str) -> list[str]:
-        """Log each threshold that was passed, once a period; the same in words."""
-        said: list[str] = []
-        for cap, threshold in passed:
-            text = f"{threshold:.0%} of {cap.source}'s {show_usd(cap.limit)} a {cap.period} is reached"
-            fields = {
-                "primitive": "cost_warning", "purse": cap.purse, "period": cap.period, "cap_usd": usd(cap.limit),
-                "threshold": threshold, "source": cap.source, "run_id": run,
-            }  # fmt: skip
-            await self._ledgers.log(agent, "budget.warning", {**fields, "day": today})
-            said.append(text)
-        return said
 
     async def lines(self, caller: Caller, agent: str, scope: str) -> list[BudgetLine]:
         """What was spent of the purses that *scope* names, with their caps. Raises InvalidArgument."""

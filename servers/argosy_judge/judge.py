@@ -10,7 +10,7 @@ from typing import Any
 
 from anyio import to_thread
 
-from argosy_core.budget.ledger import Amount, Ledger, Open
+from argosy_core.budget.ledger import Amount, Ledger, Open, explain_breach
 from argosy_core.budget.ledgers import Ledgers
 from argosy_core.clock import rfc3339
 from argosy_core.errors import ArgosyError
@@ -40,7 +40,7 @@ from argosy_judge.models import Explanation, Judgment, ToolClass
 from argosy_judge.proposal import Proposal, is_small, read_proposal
 from argosy_judge.scope_rules import ScopeRules
 from argosy_judge.seats import Heard, failed
-from argosy_judge.specialists import BudgetRules, ClassRules, Faults, ModeRules, explain_breach
+from argosy_judge.specialists import BudgetRules, ClassRules, Faults, ModeRules
 from argosy_judge.standing import JUDGES, MANDATES, MCP, POLICY, REGISTRY, TOOLS, StandingPolicies, files_of
 
 JUDGE_ID = "rules"

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from argosy_core.budget.caps import judge_caps
-from argosy_core.budget.ledger import Amount, Ledger, Open
+from argosy_core.budget.ledger import Amount, Ledger, Open, explain_breach
 from argosy_core.budget.ledgers import Ledgers, end_fields
 from argosy_core.canonical import canonical_json, sha256_hex
 from argosy_core.clock import rfc3339
@@ -25,7 +25,6 @@ from argosy_core.policy.money import nano_usd
 from argosy_core.serving.config import ServerConfig
 from argosy_judge.hearing import Hearing
 from argosy_judge.seats import Heard, aggregate, heard_failing, understand
-from argosy_judge.specialists import explain_breach
 
 UNPRICED_CALL_NANO = 50_000_000  # what a judgment is taken to cost at most where nobody says: five cents
 TTL_SECONDS = 600

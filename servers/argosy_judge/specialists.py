@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from argosy_core.budget.caps import fleet_caps, grant_caps, purses_of
-from argosy_core.budget.ledger import Amount, Breach
+from argosy_core.budget.ledger import Amount, explain_breach
 from argosy_core.policy.judgment import Failure
 from argosy_core.types import ActionClass, ClassPolicy, Mode, Verdict
 from argosy_judge.cases import Case, Charge, Opinion
@@ -114,21 +114,6 @@ def _beyond_grant(case: Case) -> str | None:
     if grant.has_ended(case.situation.now):
         return "the run's grant is over"
     return None
-
-
-def explain_breach(breach: Breach) -> str:
-    """Which cap is passed, by what."""
-    from argosy_core.policy.money import show_usd
-
-    cap = breach.cap
-    kind = cap.purse.rpartition(":")[2]
-    show = str if kind in ("tokens", "actions") else show_usd
-    period = {"day": "today", "month": "this month", "total": "in all"}[cap.period]
-    unit = f" {kind}" if kind in ("tokens", "actions") else ""
-    return (
-        f"{cap.source} allows {show(cap.limit)}{unit} {period}; {show(breach.spent)} is spent, "
-        f"{show(breach.outstanding)} set aside, {show(breach.wanted)} asked for"
-    )
 
 
 def _failed(case: Case, failure: Failure, message: str) -> Opinion:

@@ -14,6 +14,8 @@ from argosy_core.views.notes import NOTE_TYPES, read_note
 from argosy_memory.notebook import Notebook
 from argosy_memory.shelves import ALL_SCOPES, INDEX_NAMES
 
+NOT_WATCHED = "what others change is found by comparing sizes and times, not heard at once"
+WATCHES = "raise fs.inotify.max_user_watches (a folder takes one), then start the server again"
 _LINE = re.compile(r"line (\d+)")
 
 
@@ -52,6 +54,8 @@ class MemoryDomain:
             found.append(
                 DoctorFinding(status="pass", check="notes", message=f"{len(names)} notes of {agent} read well")
             )
+        if (why := self._notebook.library.not_watched) is not None:
+            found.append(DoctorFinding(status="warn", check="watching", message=f"{NOT_WATCHED}: {why}", fix=WATCHES))
         return found
 
     def _examine_note(self, path: str) -> list[DoctorFinding]:

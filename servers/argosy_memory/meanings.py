@@ -15,6 +15,7 @@ from argosy_core.errors import ArgosyError, BudgetExhausted, Unavailable
 from argosy_core.ids import Ids
 from argosy_core.index.library import Library
 from argosy_core.storage.base import Store
+from argosy_core.types import Caller
 from argosy_core.views.fleet import load_fleet
 from argosy_core.views.vault_reader import VaultReader
 from argosy_memory.shelves import ALL_SCOPES
@@ -80,15 +81,19 @@ class Meanings:
         embedder = self._source()
         return embedder.least_similarity if embedder else 1.0
 
-    def query(self, agent: str, text: str) -> Sequence[float]:
-        """The vector of a question about *agent*'s documents. Raises Unavailable and BudgetExhausted, which say why."""
+    def query(self, agent: str, text: str, by: Caller | None, remarks: list[str]) -> Sequence[float]:
+        """The vector of a question about *agent*'s documents; *by* is whose run pays, *remarks* gets what is to be said
+        of caps. Raises Unavailable and BudgetExhausted, which say why."""
         embedder = self._source()
         if embedder is None:
             raise Unavailable(self._problem or NO_SOURCE)
         self._attend(agent)
         if isinstance(embedder, FolderEmbedder):
             return embedder.query(text)
-        return embedder.query(text, partial(self._payer.embed, agent, embedder))
+        from argosy_memory.paying import Asked
+
+        asked = Asked(by.run if by else None, by.grant if by else None, remarks)
+        return embedder.query(text, partial(self._payer.embed, agent, embedder, asked=asked))
 
     def _source(self) -> Embedder | FolderEmbedder | None:
         with self._guard:
@@ -128,6 +133,8 @@ class Meanings:
                 self._wake.set()
 
     def _catch_up(self) -> None:
+        from argosy_memory.paying import Asked
+
         embedder = self._source()
         if embedder is None:
             return
@@ -142,7 +149,7 @@ class Meanings:
                 self.is_behind = True
                 digests = [each.digest for each in claimed]
                 try:
-                    made = self._payer.embed(agent, embedder, [each.text for each in claimed])
+                    made = self._payer.embed(agent, embedder, [each.text for each in claimed], Asked())
                 except BudgetExhausted as error:  # of this agent only: the others' texts go on
                     vectors.release(space, digests)
                     exhausted = error

@@ -101,13 +101,14 @@ class Explained(BaseModel):
 
 class Freshness(BaseModel):
     """What the index knew. *waiting* writes and *filling* (done/total files) are not in it yet; *vectors_compared*
-    says by whom."""
+    says by whom, *not_watched* why edits are found only by comparing files."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     documents: int
     compared_seconds_ago: float | None
     watching: bool
+    not_watched: str | None = None
     waiting: int
     filling: str | None
     vectors: int | None

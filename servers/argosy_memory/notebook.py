@@ -13,6 +13,7 @@ from argosy_core.off_loop import off_loop
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import clamp_limit
 from argosy_core.storage.base import Content
+from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView
 from argosy_memory.index_page import IndexPages
 from argosy_memory.linting import Linter
@@ -98,9 +99,9 @@ class Notebook:
         """The best documents for *question*."""
         return await off_loop(self.searcher.search, agent, question)
 
-    async def recall(self, agent: str, task: str, token_budget: int, mode: RecallMode) -> Recall:
+    async def recall(self, agent: str, caller: Caller, task: str, token_budget: int, mode: RecallMode) -> Recall:
         """What to know for *task*."""
-        return await off_loop(self._recaller.recall, agent, task, token_budget, mode)
+        return await off_loop(self._recaller.recall, agent, caller, task, token_budget, mode)
 
     async def lint(self, agent: str, limit: int, cursor: str | None) -> LintPage:
         """What in *agent*'s notes wants a look."""

@@ -10,6 +10,7 @@ from argosy_core.index.face import Index
 from argosy_core.index.library import Library
 from argosy_core.links import link_key, links_in
 from argosy_core.storage.base import Files
+from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView, read_note
 from argosy_memory.models import Recall, Recalled, RecallMode
 from argosy_memory.recall import Belief, Candidate, assemble, order
@@ -36,10 +37,10 @@ class Recaller:
         self._searcher = searcher
         self._today = today
 
-    def recall(self, agent: str, task: str, token_budget: int, mode: RecallMode) -> Recall:
+    def recall(self, agent: str, caller: Caller, task: str, token_budget: int, mode: RecallMode) -> Recall:
         """What to know for *task*, in at most *token_budget* tokens."""
         remarks: list[str] = []
-        candidates = order(list(self._candidates(agent, task, mode, remarks)), mode)
+        candidates = order(list(self._candidates(agent, caller, task, mode, remarks)), mode)
         chosen = assemble(candidates, max(LEAST_TOKENS, min(token_budget, MOST_TOKENS)), mode)
         return Recall(
             text=chosen.text,
@@ -48,9 +49,11 @@ class Recaller:
             note="; ".join(remarks) or None,
         )
 
-    def _candidates(self, agent: str, task: str, mode: RecallMode, remarks: list[str]) -> Iterator[Candidate]:
+    def _candidates(
+        self, agent: str, caller: Caller, task: str, mode: RecallMode, remarks: list[str]
+    ) -> Iterator[Candidate]:
         search: Literal["semantic", "hybrid"] = "semantic" if mode == "semantic" else "hybrid"
-        found = self._searcher.find(agent, Question(task, mode=search, limit=MATCHES, explain=True))
+        found = self._searcher.find(agent, Question(task, mode=search, limit=MATCHES, explain=True, by=caller))
         remarks += found.remarks
         index = self._library.index
         pinned = index.list(agent=agent, scope="notes", pinned=True, limit=PINNED).items

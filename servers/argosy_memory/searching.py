@@ -13,6 +13,7 @@ from argosy_core.index.fusion import fuse
 from argosy_core.index.library import Library
 from argosy_core.index.search import Request
 from argosy_core.policy.errors import PolicyInvalid
+from argosy_core.types import Caller
 from argosy_memory.meanings import NO_SOURCE, Meanings
 from argosy_memory.models import Explained, Explanation, Freshness, Hit, SearchMode, SearchResult
 from argosy_memory.shelves import ALL_SCOPES, uri_of
@@ -33,6 +34,7 @@ class Question:
     limit: int = 10
     include_archived: bool = False
     explain: bool = False  # say why each hit ranks where it does
+    by: Caller | None = None  # whose run pays for its vector
 
     @property
     def scopes(self) -> Sequence[str]:
@@ -93,7 +95,7 @@ class Searcher:
     def _near(self, index: Index, agent: str, question: Question, remarks: list[str]) -> Sequence[IndexHit] | None:
         """The nearest in meaning; None when no vectors can be had."""
         try:
-            vector = self._meanings.query(agent, question.text)
+            vector = self._meanings.query(agent, question.text, question.by, remarks)
         except (Unavailable, BudgetExhausted, Corrupted, PolicyInvalid) as error:
             if question.mode == "semantic" or error.message != NO_SOURCE:
                 remarks.append(f"{error.message}: searched by keywords")
@@ -137,6 +139,7 @@ class Searcher:
                 documents=sum(counts.get(scope, 0) for scope in question.scopes),
                 compared_seconds_ago=round(max(known), 1) if len(known) == len(ages) and known else None,
                 watching=self._library.watching,
+                not_watched=self._library.not_watched,
                 waiting=self._library.waiting,
                 filling=f"{progress.done}/{progress.total}" if progress else None,
                 vectors=vectors,

@@ -104,7 +104,7 @@ def _add_finding(box: ToolBox, notebook: Notebook) -> None:
         """Find notes, wiki pages or raw sources by words in title, description or text, best first: what is known about
         something."""
         most = max(1, min(limit, MOST_HITS))
-        question = Question(query, scope, types or (), tags or (), mode, most, include_archived, explain)
+        question = Question(query, scope, types or (), tags or (), mode, most, include_archived, explain, caller)
         return await notebook.search(need_agent(caller), question)
 
     @box.tool("List notes", default=True)
@@ -131,4 +131,4 @@ def _add_finding(box: ToolBox, notebook: Notebook) -> None:
     ) -> Recall:
         """Everything worth knowing for a task, as one text within a token budget: pinned, matching, linked and recent
         notes."""
-        return await notebook.recall(need_agent(caller), task, token_budget, mode)
+        return await notebook.recall(need_agent(caller), caller, task, token_budget, mode)

@@ -10,13 +10,19 @@ from typing import Any
 
 import anyio
 import pytest
+import watchfiles
 from anyio import to_thread
 from children import environment
+from few_watches import FewWatches
 from fleet_fixtures import FILES, make_vault
+from memory_client import call, memory
 from subscribers import Heard, subscribed, watching
 
+from argosy_core.index.filling import RECHECK_SECONDS
 from argosy_core.serving.config import ServerConfig
 from argosy_core.storage.opening import open_store
+from argosy_core.testing.fakes import FakeClock
+from argosy_core.types import Role
 from argosy_host.compose import load_server
 
 pytestmark = [
@@ -115,3 +121,31 @@ async def test_a_note_in_a_database_that_another_process_writes_is_told_read_and
         await anyio.run_process([sys.executable, "-c", EDIT, str(vault), address, KEEPER], env=environment())
         await puffin_told(client, heard)
     assert set(heard.uris) == {NOTE_URI}
+
+
+async def test_where_nothing_can_be_watched_an_edit_is_found_by_comparing_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_vault(tmp_path / "vault") / KEEPER
+    for number in range(30):
+        (file.parent / f".versions/note_{number}").mkdir(parents=True)
+    monkeypatch.setattr(watchfiles, "watch", FewWatches(20))
+    clock = FakeClock()
+    async with memory(tmp_path / "vault", clock=clock, role=Role.OPERATOR) as client:
+        assert await found(client, "puffin") == []
+        with anyio.fail_after(10):
+            while (fresh := await freshness(client)).get("not_watched") is None:
+                await anyio.sleep(0.02)
+        file.write_text(f"{file.read_text('utf-8')}\nA puffin nests.\n", "utf-8")
+        clock.advance(RECHECK_SECONDS + 1)
+        again = await found(client, "puffin")
+        findings = (await call(client, "memory_doctor"))["findings"]
+
+    assert not fresh["watching"] and "watch limit reached" in fresh["not_watched"]
+    assert again == ["user_keeper"]
+    [finding] = [each for each in findings if each["check"] == "watching"]
+    assert finding["status"] == "warn" and "max_user_watches" in finding["fix"]
+
+
+async def freshness(client: Any) -> dict[str, Any]:
+    return (await call(client, "memory_search", query="lamp", explain=True))["explain"]["index"]

@@ -12,13 +12,15 @@ import anyio
 import pytest
 from anyio import to_thread
 from embeddings_api import EmbeddingsApi, embeddings_api
-from fleet_fixtures import NOTE, make_vault
+from fleet_fixtures import NOTE, make_vault, text_of
 from mcp import Client
 from memory_client import call, call_embedded, configure, memory
 from static_model import make_model_folder
 
 from argosy_core.budget.ledger import read_ledger
+from argosy_core.clock import SystemClock
 from argosy_core.index import sync
+from argosy_core.serving.identity import RUN_META, RunTokens
 
 pytestmark = pytest.mark.anyio
 MEANINGS = {"petroleum": "oil", "rapeseed": "oil", "fuel": "oil", "burns": "light", "illumination": "light"}
@@ -108,9 +110,14 @@ async def test_a_model_in_a_folder_finds_by_meaning_and_one_that_is_gone_leaves_
                 assert found["mode"] == "keyword" and "embedding folder has no model.safetensors" in found["note"]
 
 
-def embedded(vault: Path) -> list[dict[str, Any]]:
+def events(vault: Path, kind: str) -> list[dict[str, Any]]:
+    """The events of a kind in ada's log."""
     lines = [line for file in vault.glob("ada/log/**/*.jsonl") for line in file.read_text("utf-8").splitlines()]
-    return [event for line in lines if (event := json.loads(line)).get("kind") == "memory.embed"]
+    return [event for line in lines if (event := json.loads(line)).get("kind") == kind]
+
+
+def embedded(vault: Path) -> list[dict[str, Any]]:
+    return events(vault, "memory.embed")
 
 
 async def test_every_batch_says_what_it_cost_and_the_ledger_holds_the_sum(vault: Path, api: EmbeddingsApi) -> None:
@@ -118,13 +125,13 @@ async def test_every_batch_says_what_it_cost_and_the_ledger_holds_the_sum(vault:
     async with memory(vault) as client:
         await search_embedded(client, "petroleum illumination")
 
-    events = embedded(vault)
-    assert sum(event["texts"] for event in events) == len(api.texts) == len(set(api.texts)) == 3
-    assert all(event["cost_source"] == "embedding" and event["input_tokens"] > 0 for event in events)
-    assert all(event["cost_usd"] == pytest.approx(event["input_tokens"] * 100 / 1e6) for event in events)
+    batches = embedded(vault)
+    assert sum(event["texts"] for event in batches) == len(api.texts) == len(set(api.texts)) == 3
+    assert all(event["cost_source"] == "embedding" and event["input_tokens"] > 0 for event in batches)
+    assert all(event["cost_usd"] == pytest.approx(event["input_tokens"] * 100 / 1e6) for event in batches)
     ledger = read_ledger((vault / "_fleet/budgets/ada.json").read_bytes(), "ada.json")
     for purse in ("embed", "actor"):
-        assert ledger.purses[purse].total == sum(round(event["cost_usd"] * 1e9) for event in events)
+        assert ledger.purses[purse].total == sum(round(event["cost_usd"] * 1e9) for event in batches)
     assert not ledger.open
 
 
@@ -135,8 +142,100 @@ async def test_a_cap_that_is_reached_stops_embedding_and_leaves_the_words(vault:
         found = await search(client, "rapeseed oil")
 
     assert found["mode"] == "keyword" and found["hits"][0]["name"] == "decision_lamp_oil"
-    assert "no vectors are made: policy.md's $0.0001 a day" in found["note"]
+    assert "no vectors are made: policy.md allows $0.0001 today" in found["note"]
     assert api.texts == [] and embedded(vault) == []
+
+
+async def search_in_run(vault: Path, run: str, grant: str | None, query: str) -> dict[str, Any]:
+    """What a run of ada's under *grant* finds, once what the vault holds was embedded."""
+    tokens = RunTokens(SystemClock())
+    async with memory(vault, host_key=tokens.public_key) as client:
+        await search_embedded(client, "keeper")
+        meta: Any = {RUN_META: tokens.issue("ada", run, grant=grant)}
+        result = await client.call_tool("memory_search", {"query": query}, meta=meta)
+    assert not result.is_error and result.structured_content is not None, text_of(result)
+    return result.structured_content
+
+
+@pytest.mark.parametrize("limits", [{"usd_run": 0.0001}, {"tokens_run": 10}])
+async def test_the_sums_of_a_runs_grant_bind_the_vectors_that_it_asks_for(
+    vault: Path, api: EmbeddingsApi, limits: dict[str, float]
+) -> None:
+    configure(vault, api.url, "  price_usd: 100\n")
+    found = await search_in_run(vault, "run-1", json.dumps({"limits": limits}), "rapeseed oil in the evening")
+    free = await search_in_run(vault, "run-2", None, "rapeseed oil in the evening")
+
+    assert found["mode"] == "keyword" and free["mode"] == "hybrid"
+    assert "no vectors are made: the run's grant allows" in found["note"]
+
+
+async def test_a_question_in_a_run_is_paid_out_of_the_runs_purses(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url, "  price_usd: 100\n")
+    found = await search_in_run(vault, "run-1", json.dumps({"limits": {"usd_run": 1}}), "rapeseed oil")
+
+    [mine] = [event for event in embedded(vault) if event.get("run_id") == "run-1"]
+    ledger = read_ledger((vault / "_fleet/budgets/ada.json").read_bytes(), "ada.json")
+    assert found["mode"] == "hybrid" and mine["cost_usd"] > 0
+    assert ledger.purses["run:run-1"].total == round(mine["cost_usd"] * 1e9)
+    assert [event["run_id"] for event in events(vault, "budget.reserve") if event.get("run_id")] == ["run-1"]
+
+
+async def test_a_grant_by_its_id_binds_all_runs_under_it_and_one_that_is_revoked_pays_nothing(
+    vault: Path, api: EmbeddingsApi
+) -> None:
+    configure(vault, api.url, "  price_usd: 100\n")
+    grants = vault / "_fleet/grants"
+    grants.mkdir(parents=True)
+    for name, state, limit in (("small", "active", 0.0001), ("over", "revoked", 10)):
+        text = f"---\ntype: grant\ngrant: {name}\nholder: ada\nstate: {state}\nlimits:\n  usd_day: {limit}\n---\n"
+        (grants / f"{name}.md").write_text(text, "utf-8")
+    small = await search_in_run(vault, "run-1", "small", "rapeseed oil in the evening")
+    over = await search_in_run(vault, "run-2", "over", "rapeseed oil in the morning")
+
+    assert small["mode"] == over["mode"] == "keyword"
+    assert "grant small allows $0.0001 today" in small["note"]
+    assert "no vectors are made: over is revoked" in over["note"]
+
+
+MODEL = """# MODEL
+
+## Fallback
+
+`small`, when the large one is out.
+
+```yaml
+cost_guardrails:
+  enabled: true
+  daily_cap_usd: 0.0001
+  daily_cap_action: {action}
+```
+"""
+
+
+async def test_a_cap_that_only_alerts_lets_vectors_be_made_and_says_so(vault: Path, api: EmbeddingsApi) -> None:
+    configure(vault, api.url, "  price_usd: 100\n")
+    (vault / "ada/model.md").write_text(MODEL.format(action="alert"), "utf-8")
+    async with memory(vault) as client:
+        await search_embedded(client, "keeper")
+        found = await search(client, "rapeseed oil")
+
+    assert found["mode"] == "hybrid"
+    assert "over its cap: ada/model.md allows $0.0001 today" in found["note"]
+    warnings = events(vault, "budget.warning")
+    assert warnings and len({(event["purse"], event["threshold"]) for event in warnings}) == len(warnings)
+    assert all(event["source"] == "ada/model.md" for event in warnings)
+
+
+async def test_a_cap_that_falls_back_makes_no_vectors_for_none_of_another_model_could_be_compared(
+    vault: Path, api: EmbeddingsApi
+) -> None:
+    configure(vault, api.url, "  price_usd: 100\n")
+    (vault / "ada/model.md").write_text(MODEL.format(action="fallback"), "utf-8")
+    async with memory(vault) as client:
+        found = await search(client, "rapeseed oil")
+
+    assert found["mode"] == "keyword" and api.texts == []
+    assert "no vectors are made: ada/model.md allows $0.0001 today" in found["note"]
 
 
 async def test_nothing_is_embedded_twice(vault: Path, api: EmbeddingsApi) -> None:

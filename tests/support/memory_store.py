@@ -152,6 +152,7 @@ class MemoryBell:
 
     def __init__(self) -> None:
         self.watching = False
+        self.problem: str | None = None
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
     def ring(self, *paths: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from anyio import to_thread
+from few_watches import FewWatches
+from subscribers import watching
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import ArgosyError, Conflict, Unavailable
@@ -234,6 +236,49 @@ async def test_a_vault_that_cannot_be_watched_is_still_rung_for(
     assert "not watched" in caplog.text
     store.bell.ring("harbor/a.md")
     assert heard == [frozenset({"harbor/a.md"})]
+    await store.stop()
+    store.close()
+
+
+async def test_a_vault_with_more_folders_than_watches_is_compared_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import watchfiles
+
+    for number in range(30):
+        (tmp_path / f"harbor/memory/.versions/note_{number}").mkdir(parents=True)
+    monkeypatch.setattr(watchfiles, "watch", FewWatches(20))
+    monkeypatch.setattr(bell_module, "START_AFTER_SECONDS", 0.0)
+    store = open_store(tmp_path)
+    store.start()
+    thread = store.bell._thread
+    assert thread is not None
+    await to_thread.run_sync(thread.join, WAIT_SECONDS)
+    assert not store.bell.watching and "watch limit reached" in str(store.bell.problem)
+    await store.stop()
+    store.close()
+
+
+async def test_a_folder_made_when_there_are_no_more_watches_ends_the_watching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import watchfiles
+
+    (tmp_path / "harbor/memory").mkdir(parents=True)
+    monkeypatch.setattr(watchfiles, "watch", FewWatches(6))
+    monkeypatch.setattr(bell_module, "START_AFTER_SECONDS", 0.0)
+    store = open_store(tmp_path)
+    heard: list[frozenset[str]] = []
+    store.bell.listen("", heard.append)
+    store.start()
+    await watching(store.bell)
+    thread = store.bell._thread
+    assert thread is not None
+    for number in range(8):
+        (tmp_path / f"harbor/memory/.versions/note_{number}").mkdir(parents=True)
+    await to_thread.run_sync(thread.join, WAIT_SECONDS)
+    assert not store.bell.watching and "watch limit reached" in str(store.bell.problem)
+    assert heard[-1] == frozenset({""}), "whoever listens looks at everything once more"
     await store.stop()
     store.close()
 

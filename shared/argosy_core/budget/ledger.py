@@ -127,6 +127,21 @@ class Breach:
         return self.cap.action == "skip"
 
 
+def explain_breach(breach: Breach) -> str:
+    """Which cap is passed, by what."""
+    from argosy_core.policy.money import show_usd
+
+    cap = breach.cap
+    kind = cap.purse.rpartition(":")[2]
+    show = str if kind in ("tokens", "actions") else show_usd
+    period = {"day": "today", "month": "this month", "total": "in all"}[cap.period]
+    unit = f" {kind}" if kind in ("tokens", "actions") else ""
+    return (
+        f"{cap.source} allows {show(cap.limit)}{unit} {period}; {show(breach.spent)} is spent, "
+        f"{show(breach.outstanding)} set aside, {show(breach.wanted)} asked for"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """One agent's purses. *throttled* are citations that nobody looks at before the time beside them."""

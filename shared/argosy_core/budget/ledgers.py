@@ -7,16 +7,17 @@ from it. The file is what makes the answer to "may this still be spent" as cheap
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from anyio import to_thread
 
-from argosy_core.budget.ledger import Amount, Closed, Ended, Ledger, Open, day_of, read_ledger, write_ledger
+from argosy_core.budget.ledger import Amount, Cap, Closed, Ended, Ledger, Open, day_of, read_ledger, write_ledger
 from argosy_core.clock import Clock, parse_time
 from argosy_core.errors import AlreadyExists, Conflict, NotFound, Unavailable
 from argosy_core.ids import Ids
+from argosy_core.policy.money import show_usd, usd
 from argosy_core.storage.base import ABSENT, Content, Store
 
 FOLDER = "_fleet/budgets"
@@ -96,6 +97,19 @@ class Ledgers:
         """Add an event of the ledger to the agent's log."""
         event = {"kind": kind, "primitive": "mandate_reservation", **fields}
         await self._chain.append(agent, WRITER, {k: v for k, v in event.items() if v is not None}, key=key)
+
+    async def warn(self, agent: str, run: str | None, passed: Sequence[tuple[Cap, float]], today: str) -> list[str]:
+        """Log each threshold that was passed, once a period; the same in words."""
+        said: list[str] = []
+        for cap, threshold in passed:
+            text = f"{threshold:.0%} of {cap.source}'s {show_usd(cap.limit)} a {cap.period} is reached"
+            fields = {
+                "primitive": "cost_warning", "purse": cap.purse, "period": cap.period, "cap_usd": usd(cap.limit),
+                "threshold": threshold, "source": cap.source, "run_id": run,
+            }  # fmt: skip
+            await self.log(agent, "budget.warning", {**fields, "day": today})
+            said.append(text)
+        return said
 
     def _read(self, agent: str) -> tuple[str | None, Ledger]:
         try:

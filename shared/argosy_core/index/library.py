@@ -168,6 +168,11 @@ class Library:
         """Whether changes by others are heard, and not only found by comparing."""
         return self._bell.watching
 
+    @property
+    def not_watched(self) -> str | None:
+        """Why changes by others are not heard any more; comparing still finds them, half a minute later at most."""
+        return self._bell.problem
+
     def compared_seconds_ago(self, agent: str, scope: str) -> float | None:
         """When *scope* was last compared with the disk; None when it never was."""
         return self._fills.seconds_ago(agent, self._shelves[scope])

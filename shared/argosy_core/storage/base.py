@@ -298,6 +298,11 @@ class Bell(Protocol):
         """Whether changes by others are heard too, and not only rings of this process."""
         ...
 
+    @property
+    def problem(self) -> str | None:
+        """Why watching ended by itself; None when it did not."""
+        ...
+
     def ring(self, *paths: str) -> None:
         """Say that *paths* changed. Never blocks, never raises."""
         ...

@@ -35,6 +35,10 @@ class JoinedBell:
     def watching(self) -> bool:
         return self._other.watching
 
+    @property
+    def problem(self) -> str | None:
+        return self._other.problem
+
     def ring(self, *paths: str) -> None:
         self._other.ring(*paths)
 

@@ -21,6 +21,7 @@ class ListeningBell(ABC):
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._armed = False
+        self._problem: str | None = None
 
     @abstractmethod
     def _watch_on(self) -> None:
@@ -29,6 +30,10 @@ class ListeningBell(ABC):
     @property
     def watching(self) -> bool:
         return self._armed
+
+    @property
+    def problem(self) -> str | None:
+        return self._problem
 
     def ring(self, *paths: str) -> None:
         self._tell(frozenset(paths))
@@ -62,10 +67,15 @@ class ListeningBell(ABC):
             thread.join(timeout=2.0)
 
     def _watch(self) -> None:
+        self._problem = None
         try:
             self._watch_on()
-        except Exception:  # no more watches to be had, the vault is gone: who reads looks for itself
+        except Exception as failure:  # no more watches to be had, the vault is gone: who reads looks for itself
             logger.warning("the vault is not watched; edits by others are noticed when they are read", exc_info=True)
+            self._problem = str(failure) or type(failure).__name__
+            was_armed, self._armed = self._armed, False
+            if was_armed:
+                self._tell(ANYTHING)  # nobody knows what was missed before it ended
         finally:
             self._armed = False
 

@@ -42,9 +42,29 @@ class FileBell(ListeningBell):
             if not self._armed:
                 self._arm()  # the first round shows that watching has begun
             made = {path for change, path in batch if change == Change.added}
+            self._check_watched(made)
             gone = {path for change, path in batch if change == Change.deleted}
             changed = self._relative({*made, *gone, *(path for _, path in batch)})
             self._tell(changed | self._below(self._relative(made)) | _beyond(self._relative(gone)))
+
+    def _check_watched(self, made: Iterable[str]) -> None:
+        """A new folder that got no watch because there are no more is silent for ever, and nothing says so: so another
+        watch is asked for. Raises OSError when there is none to be had."""
+        from watchfiles import watch
+
+        folder = next((path for path in made if os.path.isdir(path)), None)
+        if folder is None:
+            return
+        asked = watch(
+            folder, watch_filter=None, recursive=False, debounce=1, step=1, rust_timeout=1, yield_on_timeout=True,
+            raise_interrupt=False, ignore_permission_denied=True,
+        )  # fmt: skip
+        try:
+            next(asked, None)
+        except FileNotFoundError:
+            return  # it went away again
+        finally:
+            asked.close()
 
     def _relative(self, paths: Iterable[str]) -> frozenset[str]:
         prefix = f"{self._root}/"

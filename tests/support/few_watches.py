@@ -1,0 +1,38 @@
+"""Watching on a system with room for so many folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import watchfiles
+
+
+class FewWatches:
+    """``watchfiles.watch`` on a system with room for so many folders: as there, what is made later fails silently."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._watch = watchfiles.watch
+        self._watched: set[str] = set()
+
+    def __call__(self, root: Path | str, *, recursive: bool = True, **options: Any) -> Any:
+        self._take(str(root))
+        if recursive:
+            for folder, names, _ in os.walk(root):
+                for name in names:
+                    self._take(f"{folder}/{name}")
+        return self._told(root, self._watch(root, recursive=recursive, **options))
+
+    def _told(self, root: Path | str, changes: Any) -> Any:
+        for batch in changes:
+            for _, path in batch:
+                if os.path.isdir(path) and len(self._watched) < self.most:
+                    self._watched.add(path)
+            yield batch
+
+    def _take(self, folder: str) -> None:
+        if len(self._watched) >= self.most:
+            raise OSError(f"OS file watch limit reached. about [{folder!r}]")
+        self._watched.add(folder)
