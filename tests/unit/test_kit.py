@@ -73,12 +73,19 @@ def test_nothing_of_the_kit_needs_a_test_framework() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("words", [(), ("argosy_core.testing.openers:files", "nonsense"), ("none:none",), ("x.py:y",)])
+@pytest.mark.parametrize(
+    "words", [(), ("argosy_core.testing.openers:files", "nonsense"), ("none:none",), ("x.py:y",), ("-v",)]
+)
 def test_wrong_usage_is_said_and_nothing_is_run(words: tuple[str, ...], tmp_path: Path) -> None:
     done = kit(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout.count("\n") == 1
     assert "OPENER" in done.stdout or "opener" in done.stdout
+
+
+def test_help_says_what_an_opener_is(tmp_path: Path) -> None:
+    done = kit("--help", cwd=tmp_path)
+    assert done.returncode == 0 and "module:function" in done.stdout
 
 
 def test_an_opener_is_found_in_a_file_and_in_a_module(tmp_path: Path) -> None:

@@ -27,9 +27,12 @@ KEPT, BROKEN, WRONG = 0, 1, 2
 
 def main(arguments: Sequence[str]) -> int:
     """Run the suites that are named, all without a name; *arguments* are the command line's words. The exit code."""
+    if {"-h", "--help"} & set(arguments):
+        _say((__doc__ or "").strip())
+        return KEPT
     name, *suites = arguments or [""]
     unknown = set(suites) - set(SUITES)
-    if not name or unknown:
+    if not name or name.startswith("-") or unknown:
         _say(f"usage: python -m argosy_core.testing OPENER [{' | '.join(SUITES)} …]")
         return WRONG
     try:
