@@ -88,9 +88,9 @@ async def _told_by_processes(elsewhere: Sequence[str], jobs: Sequence[str]) -> M
             late = ", ".join(sorted(set(names) - set(said)))
             raise Broken(f"promised: all end within {BOUND_SECONDS:g} seconds; came: {late} did not") from error
         except BaseExceptionGroup as group:
-            for inner in group.exceptions:
-                if isinstance(inner, Broken):
-                    raise inner from group
+            for broken in group.exceptions:
+                if isinstance(broken, Broken):
+                    raise broken from group
             raise
     return {job: {name: said[name][job] for name in names} for job in jobs}
 
