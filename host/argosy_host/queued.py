@@ -44,13 +44,16 @@ class QueuedRuns:
         breaker = breaker_of(self._shared.store, self._clock)
         breaker.check(agent, grant.limits)
         await self._close_earlier(agent, item)
+        creator = claimed.get("creator")
         options = RunOptions(
             vault=self._options.vault,
             agent=agent,
             task=task,
             model=self._options.model,
             store=self._options.store,
-            origin=Origin(str(payload.get("trigger") or "queue"), item),
+            origin=Origin(
+                str(payload.get("trigger") or "queue"), item, chain=(str(creator),) if claimed.get("grant") else ()
+            ),
             purse=Purse(inherited(grant)),
             journal=True,
         )
