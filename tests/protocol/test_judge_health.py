@@ -95,7 +95,7 @@ async def log_proposals(bench: Bench, count: int, outcome: str, ending: str | No
     for number in range(count):
         await log_judgments(bench, [outcome], proposal_id=f"p{number}")
         if ending is not None:
-            more = {"judge_id": "desk", "enforcement_action": ending, "proposal": None}
+            more: dict[str, Any] = {"judge_id": "desk", "enforcement_action": ending, "proposal": None}
             await log_judgments(bench, [outcome], proposal_id=f"p{number}", **more)
 
 
