@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError
 from argosy_core.policy.judgment import EnforcementAction as Act
@@ -19,12 +20,14 @@ from argosy_host.gating.execution import Execution
 from argosy_host.gating.judging import Judging, Ruling, callable_tool
 from argosy_host.progress import Progress
 from argosy_host.providers.base import ToolCall, ToolReturn
+from argosy_host.results import CallOutcome
 from argosy_host.runs import SUMMARY_CHARS, Run, ToolUse
 
 __all__ = ["Begin", "Binding", "Gate", "NotActed", "Ruling"]
 
 MAX_JUDGED = 3  # judgments of a call whose tool changes under it
 MAX_RETURN_CHARS = 40_000  # what one call may put into a model's context
+SKILL_LOAD, HOST, DEFERRED = "skill_load", "host", "deferred"
 UNATTENDED = "this is of high risk, and nothing shows that a person was there who approved it: it must be asked anew"
 
 
@@ -197,12 +200,24 @@ class Gate:
         self, binding: Binding, verdict: str, started: float, reservation: str | None = None
     ) -> ToolReturn:
         outcome = await self._execution.make(binding, reservation)
+        self._learn(binding, outcome)
         status = "blocked" if outcome.code == "blocked" else "error" if outcome.is_error else "ok"
         await self._record(binding, status, verdict, started, outcome.text)
         text = outcome.text
         if len(text) > MAX_RETURN_CHARS:
             text = text[:MAX_RETURN_CHARS] + "\n… cut; ask for less"
         return ToolReturn(binding.call_id, binding.tool.name, text, outcome.structured, outcome.is_error)
+
+    def _learn(self, binding: Binding, outcome: CallOutcome) -> None:
+        """Remember what later judgments and the run's end must say: a skill that was read, questions of runs below."""
+        if not binding.tool.own or outcome.is_error or outcome.structured is None:
+            return
+        if binding.tool.name == SKILL_LOAD:
+            name, text = str(outcome.structured.get("name")), str(outcome.structured.get("text"))
+            self._run.skills[name] = sha256_hex(text.encode("utf-8", "surrogatepass"))
+        elif binding.tool.server == HOST and outcome.structured.get("status") == DEFERRED:
+            found: list[str] = [str(question) for question in outcome.structured.get("questions") or ()]
+            self._run.below[:] = list(dict.fromkeys((*self._run.below, *found)))
 
     async def _ask(self, binding: Binding, ruling: Ruling, started: float) -> ToolReturn:
         """Put the call before a person; the run goes on without it."""

@@ -262,6 +262,8 @@ class Loop:
 
     async def _finish(self, answer: _Answer) -> None:
         elapsed = self._clock.monotonic() - self._started
+        if answer.status == "ok" and self._run.below:
+            answer.status = "deferred"  # what a run below waits for, this one waits for too
         summary = answer.error.message if answer.error else answer.text
         try:
             await self._run.end(answer.status, summary, elapsed, answer.error)
@@ -282,7 +284,7 @@ class Loop:
             usage=run.usage,
             cost_usd=run.cost_usd,
             model=run.model,
-            questions=tuple(run.questions),
+            questions=(*run.questions, *(found for found in run.below if found not in run.questions)),
             error=answer.error,
         )
 

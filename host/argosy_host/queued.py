@@ -48,7 +48,9 @@ class QueuedRuns:
         grant = await to_thread.run_sync(self._grant, claimed)
         breaker = breaker_of(self._shared.store, self._clock)
         breaker.check(agent, grant.limits)
-        origin = Origin(str(payload.get("trigger") or "queue"), item)
+        creator = claimed.get("creator")
+        chain = (str(creator),) if claimed.get("grant") else ()
+        origin = Origin(str(payload.get("trigger") or "queue"), item, chain=chain)
         await self._close_earlier(agent, task, origin)
         options = RunOptions(
             vault=self._options.vault,

@@ -46,7 +46,8 @@ class ToolUse:
 class Origin:
     """Where a run comes from: *item* is the queue's that it is an attempt at, *key* what a caller named it by, *parent*
     the run that started it and *started_by* who did; *host* is the mark of the process it runs in (`presence`);
-    *principal* whose run it is (`argosy_core.serving.identity`): no one else's conversations are open to it."""
+    *principal* whose run it is (`argosy_core.serving.identity`): no one else's conversations are open to it; *chain*
+    are the agents that handed the work on, the first one first."""
 
     trigger: str = "manual"
     item: str | None = None
@@ -56,6 +57,7 @@ class Origin:
     depth: int = 0
     host: str | None = None
     principal: str | None = None
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -76,12 +78,14 @@ class Run:
     judged_reads: JudgedReads = field(default_factory=JudgedReads)
     purse: Purse = field(default_factory=lambda: Purse(UNLIMITED))
     is_heard: bool = False
+    skills: dict[str, str] = field(default_factory=dict[str, str])  # loaded ones: name to SHA-256 of what was read
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     cost_estimated: bool = False
     iterations: int = 0
     tools: list[ToolUse] = field(default_factory=list[ToolUse])
     questions: list[str] = field(default_factory=list[str])
+    below: list[str] = field(default_factory=list[str])  # questions of runs that it started
 
     async def log(self, kind: str, fields: Mapping[str, Any], key: str | None = None) -> None:
         """Add an event of this run. Raises Unavailable when the log does not take it: then nothing may go on."""
@@ -143,7 +147,7 @@ class Run:
                 "cost_source": "actor",
                 "latency_ms": round(elapsed_seconds * 1000, 1),
                 "tool_iterations": self.iterations,
-                "questions": self.questions or None,
+                "questions": list(dict.fromkeys((*self.questions, *self.below))) or None,
                 "error": {"code": error.code, "message": error.message} if error else None,
             },
             key=end_key(self.id),

@@ -105,6 +105,11 @@ class Desk:
         except ArgosyError:
             return Escalation()
 
+    async def poll_seconds(self) -> float | None:
+        """How often the owner's policy has questions looked at; None for never."""
+        seconds = (await self._escalation(FLEET)).resolution_poll_cycle_seconds
+        return max(1.0, seconds) if seconds > 0 else None
+
     async def _again(self, asked: Asked, path: str) -> Question:
         present = await self._documents.read(path)
         if not same_question(asked, parse(decoded(present)).fields):

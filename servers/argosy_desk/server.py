@@ -20,13 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 async def decide_what_is_due(desk: Desk, stop: anyio.Event) -> None:
-    """Let defaults answer what nobody answered in time, until *stop* is set; also where nobody asks what waits."""
+    """Let defaults answer what nobody answered in time, until *stop* is set; also where nobody asks what waits.
+
+    ``resolution_poll_cycle_seconds`` of the fleet's ``judges.md`` says how often; 0 is never, until it is changed.
+    """
     while not stop.is_set():
+        seconds = await desk.poll_seconds()
         try:
-            await desk.sweep()
-        except ArgosyError as error:  # tried again in a minute
+            if seconds is not None:
+                await desk.sweep()
+        except ArgosyError as error:  # tried again at the next look
             logger.warning("questions could not be looked at: %s", error)
-        with anyio.move_on_after(POLL_SECONDS):
+        with anyio.move_on_after(seconds or POLL_SECONDS):
             await stop.wait()
 
 

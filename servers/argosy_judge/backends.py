@@ -97,9 +97,19 @@ def ask_backend(name: str, proposal: Proposal, context: PolicyContext, config: R
         backend = get_backend(name)
     except NotFound as error:
         raise JudgeUnavailable(error.message, hint=error.hint) from error
+    if not backend.supports_specialist_composition():
+        raise JudgePolicyInvalid(f"the judge {name} takes no seat beside others", hint="take it out of judges.md")
     # A private copy: what the backend does to it changes nothing that runs.
     answer = _within(lambda: backend.evaluate(copy.deepcopy(proposal), context), config.timeout_ms / 1000, name)
     return check_judgment(answer, backend.supported_outcomes(), name)
+
+
+def reads_audited(name: str) -> bool:
+    """Whether the backend *name* judges reading for the record; one that is not there is asked, and fails."""
+    try:
+        return get_backend(name).supports_read_audit()
+    except NotFound:
+        return True
 
 
 def check_judgment(answer: object, supported: frozenset[Verdict], name: str) -> BackendJudgment:

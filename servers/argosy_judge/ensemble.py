@@ -11,6 +11,8 @@ from argosy_core.types import ActionClass, ClassPolicy, Verdict
 from argosy_judge.cases import Case, Opinion, Specialist
 from argosy_judge.specialists import source_of
 
+CAPTURE = "memory_capture"  # writes down what a model's text holds, whoever it comes from
+
 logger = logging.getLogger(__name__)
 
 _ACTIONS = {
@@ -75,7 +77,8 @@ def is_audited(case: Case) -> bool:
 
 def needs_model(case: Case) -> bool:
     """Whether the owner wants more than rules for this case."""
-    return is_audited(case) or case.class_policy is ClassPolicy.JUDGE_REQUIRED
+    captured = case.tool.own and case.tool.name == CAPTURE and case.standing.policy.settings.judge_captures
+    return is_audited(case) or captured or case.class_policy is ClassPolicy.JUDGE_REQUIRED
 
 
 def _audited(case: Case, decision: Decision) -> Decision:

@@ -9,6 +9,7 @@ from typing import Any
 
 from argosy_core.clock import parse_time
 from argosy_core.errors import ArgosyError
+from argosy_core.policy.judgment import EnforcementAction
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.storage.base import Chain, Files
 from argosy_core.types import ActionClass
@@ -21,6 +22,10 @@ MAX_LINES = 100_000
 LEAST_JUDGMENTS = 20  # fewer say nothing about a rate
 HIGH_RATE, LOW_RATE = 0.95, 0.60
 LAG = timedelta(hours=1)
+DESK = "desk"  # who judges where people answer
+_RATED = (ActionClass.EXTERNAL_SIDE_EFFECT, ActionClass.HIGH_RISK, ActionClass.REVERSIBLE_WRITE)
+_FOLLOWED = (EnforcementAction.ALLOW_PENDING_NEXT_JUDGE, EnforcementAction.REVISE_PENDING_SECOND_JUDGMENT)
+_ALLOWED = (EnforcementAction.APPROVED_EXECUTED, EnforcementAction.AUTO_DECIDED_ALLOW)
 
 
 async def judgment_findings(chain: Chain, files: Files, standing: Standing, now: datetime) -> list[DoctorFinding]:
@@ -42,9 +47,10 @@ async def judgment_findings(chain: Chain, files: Files, standing: Standing, now:
 def _rates(agent: str, judgments: list[Mapping[str, Any]]) -> Iterator[DoctorFinding]:
     """Classes in which nearly all is allowed, or much is not: the policy does not fit what the agent does."""
     asked, allowed = Counter[str](), Counter[str]()
+    people = {str(line.get("proposal_id")): line for line in judgments if line.get("judge_id") == DESK}
     for line in judgments:
-        said, outcome = _part(line, "proposal", "classification"), _part(line, "judgment", "outcome")
-        if said in (ActionClass.EXTERNAL_SIDE_EFFECT, ActionClass.HIGH_RISK, ActionClass.REVERSIBLE_WRITE):
+        said, outcome = _part(line, "proposal", "classification"), _outcome(line, people)
+        if said in _RATED and outcome is not None:
             asked[said] += 1
             allowed[said] += outcome == "allow"
     for action_class, count in sorted(asked.items()):
@@ -61,6 +67,18 @@ def _rates(agent: str, judgments: list[Mapping[str, Any]]) -> Iterator[DoctorFin
                 status="warn", check="judge_approval_rate", file=f"{agent}/{JUDGES}", fix=fix,
                 message=f"{action_class}: {rate:.0%} of the last {count} judgments allowed ({much})",
             )  # fmt: skip
+
+
+def _outcome(line: Mapping[str, Any], people: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """What the judgment of *line* came to: a person's word where they were asked; None while that is open, and for a
+    judgment that another one of the same call follows."""
+    if line.get("enforcement_action") in _FOLLOWED:
+        return None
+    outcome: Any = _part(line, "judgment", "outcome")
+    if outcome != "escalate":
+        return str(outcome)
+    answer = people.get(str(line.get("proposal_id")))
+    return None if answer is None else "allow" if answer.get("enforcement_action") in _ALLOWED else "block"
 
 
 def _sync(standing: Standing, files: Files, judgments: list[Mapping[str, Any]]) -> Iterator[DoctorFinding]:

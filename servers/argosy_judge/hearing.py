@@ -85,7 +85,7 @@ def open_hearing(
     if not others_asked(case, opinions):
         return hearing
     context = policy_context(
-        reader, case.agent, case.tool, case.classified, case.class_policy, standing.tools, proposal.evidence
+        reader, case.agent, case.tool, case.classified, case.class_policy, standing.tools, proposal
     )
     try:
         return replace(hearing, context=context, question=_question(case, context))
@@ -123,6 +123,8 @@ def _all_seats(hearing: Hearing, case: Case, answer: Heard | None) -> Heard | No
     except JudgeError as error:
         return Heard(failed(case, error), answer.votes if answer else ())
     both = (*(answer.votes if answer else ()), *votes)
+    if not both:
+        return answer
     opinion = aggregate(both, case.standing.policy.settings.aggregation)
     if answer is not None and not answer.votes:  # a failure is no vote, and still what the owner makes of it
         opinion = max(opinion, answer.opinion, key=lambda found: found.verdict.rank)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from argosy_core.errors import ArgosyError
 from argosy_core.fleet.servers import SEPARATOR
-from argosy_core.policy.judges_model import NOTIFICATIONS
+from argosy_core.policy.judges_model import NOTIFICATIONS, Escalation
 from argosy_core.policy.model_md import parse_model
 from argosy_core.policy.tool_schema import LIBRARY, has_library
 from argosy_core.serving.results import DoctorFinding
@@ -42,6 +42,7 @@ def inspect(standing: Standing, reader: VaultReader, root: Path, now: datetime) 
     yield from _shadows(standing)
     yield from _judges(standing)
     yield from _notification(standing)
+    yield from _destination(standing)
     yield from _family(standing, reader)
     yield from _captures(standing, root)
     yield from _unclassified(standing)
@@ -74,6 +75,18 @@ def _judges(standing: Standing) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             status="warn", check="judge_schemas", message="validation is strict, and no judge here revises anything",
             file=settings.where, line=settings.line("validation"), fix="take the line out, or name a judge",
+        )  # fmt: skip
+
+
+def _destination(standing: Standing) -> Iterator[DoctorFinding]:
+    """A place for questions that is not the one they have here."""
+    settings = standing.policy.settings
+    wanted = settings.escalation.destination
+    if wanted.strip("/") != Escalation().destination.strip("/"):
+        yield DoctorFinding(
+            status="warn", check="judge_escalation", file=settings.where, line=settings.line("escalation.destination"),
+            message=f"destination {wanted[:80]!r} has no effect: questions lie in {Escalation().destination}",
+            fix="take the line out",
         )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from argosy_core.policy.money import usd
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.storage.near_files import NearFiles
-from argosy_core.types import Caller, Role, Verdict
+from argosy_core.types import Caller, ClassPolicy, Role, Verdict
 from argosy_core.views.agents import list_agents
 from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.budgets import Budgets
@@ -225,6 +225,8 @@ class Judge:
             class_policy_source=standing.policy.source[action_class],
             arguments_hash=hearing.case.proposal.arguments_hash if hearing.case else "",
             raw_outcome=decision.raw,
+            synthesis_source=_synthesis(hearing, outcome),
+            triggered_by=f"failure_policy:{decision.failure}" if decision.failure else None,
             amendment=None if outcome.amendment is None else dict(outcome.amendment),
             amended=_amended(hearing, outcome),
             judges=[] if heard is None else _records(hearing, heard),
@@ -334,6 +336,17 @@ def _failed(hearing: Hearing, error: ArgosyError) -> Hearing:
     failure = error if isinstance(error, JudgeError) else JudgeError(error.message, hint=error.hint)
     decision = conclude(hearing.case, [*hearing.opinions, failed(hearing.case, failure)])
     return replace(hearing, question=None, decision=decision)
+
+
+def _synthesis(hearing: Hearing, outcome: Outcome) -> str | None:
+    """Which policy gave the verdict, where no judge did."""
+    case, decision = hearing.case, outcome.decision
+    if decision.failure is not None:
+        return "failure_policy"
+    if case is None or outcome.heard is not None or decision.outcome is not Verdict.ESCALATE:
+        return None
+    by_class = case.class_policy.rank >= ClassPolicy.JUDGE_REQUIRED.rank and case.proposal.mandate is None
+    return "class_policy" if by_class else None
 
 
 def _amended(hearing: Hearing, outcome: Outcome) -> dict[str, Any] | None:

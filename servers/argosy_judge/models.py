@@ -38,6 +38,8 @@ class Judgment(Result):
     class_policy_source: str
     arguments_hash: str = Field(description="SHA-256 that binds the arguments as judged; empty when they are none")
     raw_outcome: Outcome
+    synthesis_source: str | None = Field(default=None, description="class_policy or failure_policy, if one spoke")
+    triggered_by: str | None = Field(default=None, description="failure_policy:NAME, after a failure of a judge")
     amendment: Fields | None = None
     amended: Fields | None = None
     judges: Annotated[list[dict[str, Any]], WithJsonSchema({"type": "array"})] = Field(

@@ -42,13 +42,20 @@ _AXES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """What a judge may see of the policy: who acts, with which tool, under what rules, on what evidence."""
+    """What a judge may see of the policy: who acts, with which tool, under what rules, on what evidence.
+
+    *specialist_axis* is the seat of a judge from elsewhere; *delegate_chain* the agents that handed the work on, the
+    first one first; *loaded_skills* what the run has read of how to work, by name with SHA-256.
+    """
 
     agent: str
     persona: str
     tools_entry: Mapping[str, Any]
     class_policy: str
     evidence: Sequence[Mapping[str, str]]
+    specialist_axis: str | None = None
+    delegate_chain: Sequence[str] = ()
+    loaded_skills: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Answer:
 
 def policy_context(
     reader: VaultReader, agent: str, tool: KnownTool, classified: Classified, policy: str, tools: ToolsFile | None,
-    evidence: Sequence[Evidence],
+    proposal: Proposal,
 ) -> PolicyContext:  # fmt: skip
     """The policy half of a prompt, from the vault. Blocks."""
     entry: dict[str, Any] = {"tool": tool.full_name, "server": tool.server, "class": classified.action_class.value}
@@ -79,8 +86,11 @@ def policy_context(
         write = None if tools.write_paths is None else [rule.path for rule in tools.write_paths]
         entry |= {"write_paths": write, "read_only_paths": [rule.path for rule in tools.read_only_paths]}
         entry |= {"hard_nos": list(tools.hard_nos)}
-    weighed = [_weighed(reader, agent, piece) for piece in evidence[:MAX_NOTES]]
-    return PolicyContext(agent, _persona(reader, agent), entry, policy, weighed)
+    weighed = [_weighed(reader, agent, piece) for piece in proposal.evidence[:MAX_NOTES]]
+    return PolicyContext(
+        agent, _persona(reader, agent), entry, policy, weighed, delegate_chain=proposal.delegate_chain,
+        loaded_skills=proposal.loaded_skills,
+    )  # fmt: skip
 
 
 def system_prompt(seats: Sequence[str]) -> str:
@@ -113,6 +123,8 @@ def user_prompt(context: PolicyContext, proposal: Proposal) -> str:
         "persona": context.persona,
         "tool": context.tools_entry,
         "class_policy": context.class_policy,
+        "delegate_chain": list(context.delegate_chain),
+        "loaded_skills": list(context.loaded_skills),
     }
     proposed = {
         "tool": proposal.tool_name,

@@ -19,6 +19,7 @@ from argosy_core.yamltext import is_list, is_map
 MAX_NAME_CHARS = 256
 MAX_STATEMENT_CHARS = 4_000
 MAX_EVIDENCE = 50
+MAX_CHAIN, MAX_SKILLS = 20, 50
 FEW_VALUES, FEW_CHARS = 100, 10_000
 MANDATE = "mandate:"
 _TEXTS = ("reason", "expected_consequence", "rollback_path", "target_audience")
@@ -44,7 +45,7 @@ class Proposal:
 
     *statements* is what the actor says about it. *mandate* is the permission it cites, with the hash of its text when
     it names one. *revision_of* and *least_class* are set when it is the amended form of an earlier one, *amendment*
-    when a person changed it.
+    when a person changed it. *delegate_chain* and *loaded_skills* are the host's word about the run.
     """
 
     tool_name: str
@@ -61,6 +62,8 @@ class Proposal:
     least_class: ActionClass | None = None
     amendment: Mapping[str, Any] | None = None
     input_schema: Mapping[str, Any] | None = None
+    delegate_chain: Sequence[str] = ()
+    loaded_skills: Sequence[Mapping[str, str]] = ()
 
 
 def read_proposal(raw: Mapping[str, Any]) -> Proposal:
@@ -95,6 +98,8 @@ def read_proposal(raw: Mapping[str, Any]) -> Proposal:
         least_class=_least_class(raw),
         amendment=_object(raw, "amendment"),
         input_schema=_object(raw, "input_schema"),
+        delegate_chain=_chain(raw),
+        loaded_skills=_skills(raw),
     )
 
 
@@ -131,6 +136,23 @@ def _object(raw: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     if not isinstance(value, dict | None):
         raise JudgeProposalInvalid(f"{name} is not an object")
     return cast("Mapping[str, Any] | None", value)
+
+
+def _chain(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    value: Any = raw.get("delegate_chain") or []
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in cast("list[object]", value)):
+        raise JudgeProposalInvalid("delegate_chain is no list of agents")
+    return tuple(cast("list[str]", value)[-MAX_CHAIN:])
+
+
+def _skills(raw: Mapping[str, Any]) -> tuple[Mapping[str, str], ...]:
+    value: Any = raw.get("loaded_skills") or []
+    found: Sequence[Any] = value if is_list(value) else [None]
+    if not all(is_map(skill) and all(isinstance(part, str) for part in skill.values()) for skill in found):
+        raise JudgeProposalInvalid("loaded_skills is no list of {name, file_hash}")
+    return tuple(
+        {name: skill[name] for name in ("name", "file_hash") if name in skill} for skill in found[-MAX_SKILLS:]
+    )
 
 
 def _least_class(raw: Mapping[str, Any]) -> ActionClass | None:

@@ -7,13 +7,13 @@ with the call. Without such a client the judge is unavailable, and that blocks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from argosy_core.policy.judges_model import JudgesFile
 from argosy_core.policy.judgment import Failure, JudgeError, JudgePolicyInvalid, JudgeUnavailable
-from argosy_core.types import Verdict
-from argosy_judge.backends import RuntimeConfig, ask_backend
+from argosy_core.types import ActionClass, Verdict
+from argosy_judge.backends import RuntimeConfig, ask_backend, reads_audited
 from argosy_judge.cases import Case, Opinion
 from argosy_judge.prompt import SEAT, Answer, PolicyContext, Vote, read_answer
 
@@ -59,7 +59,9 @@ def ask_backends(case: Case, context: PolicyContext) -> tuple[list[Vote], Mappin
     amendment: Mapping[str, Any] | None = None
     for axis, name in backend_seats(settings).items():
         config = RuntimeConfig(name, settings.model, settings.timeout_ms)
-        answer = ask_backend(name, case.proposal, context, config)
+        if case.action_class is ActionClass.READ_ONLY and not reads_audited(name):
+            continue  # it says itself that it has nothing to say of what only reads
+        answer = ask_backend(name, case.proposal, replace(context, specialist_axis=axis), config)
         votes.append(Vote(axis, answer.outcome, answer.reason))
         amendment = amendment or answer.amendment
         if answer.outcome is Verdict.BLOCK:

@@ -172,6 +172,30 @@ async def test_what_is_due_is_decided_where_nobody_asks(bench: Bench) -> None:
     assert len(server.workers) == 1
 
 
+@pytest.mark.parametrize(("stated", "seconds"), [("", 60.0), ("5", 5.0), ("0", None), ("0.01", 1.0)])
+async def test_the_policy_says_how_often_questions_are_looked_at(
+    bench: Bench, stated: str, seconds: float | None
+) -> None:
+    if stated:
+        bench.write("judges.md", f"## Escalation queue\n\n- resolution_poll_cycle_seconds: {stated}\n")
+    desk = create(bench.config()).domain
+    assert isinstance(desk, Desk)
+    assert await desk.poll_seconds() == seconds
+
+
+async def test_where_the_policy_says_never_nothing_is_decided_unasked(bench: Bench) -> None:
+    bench.write("judges.md", "## Escalation queue\n\n- resolution_poll_cycle_seconds: 0\n")
+    asked = await ask(bench, "decision", options=["a", "b"], default="a", urgency="high")
+    turn(bench, 3601)
+    server, stop = create(bench.config()), anyio.Event()
+    assert isinstance(server.domain, Desk)
+    async with anyio.create_task_group() as group:
+        group.start_soon(decide_what_is_due, server.domain, stop)
+        await anyio.wait_all_tasks_blocked()
+        stop.set()
+    assert "state: pending" in bench.read(asked.fields["path"])
+
+
 # Withdrawing, redacting
 
 

@@ -88,3 +88,39 @@ async def test_a_strict_validation_with_nobody_who_revises_is_found(bench: Bench
     bench.write("judges.md", "```yaml\nvalidation: strict\n```\n")
     found = (await checks(bench))["judge_schemas"]
     assert (found["file"], found["line"]) == ("judges.md", 2)
+
+
+async def log_proposals(bench: Bench, count: int, outcome: str, ending: str | None = None) -> None:
+    """Judgments of calls of their own, each with what a person's answer came to."""
+    for number in range(count):
+        await log_judgments(bench, [outcome], proposal_id=f"p{number}")
+        if ending is not None:
+            more: dict[str, Any] = {"judge_id": "desk", "enforcement_action": ending, "proposal": None}
+            await log_judgments(bench, [outcome], proposal_id=f"p{number}", **more)
+
+
+async def test_judgments_that_others_follow_do_not_count_for_the_rate(bench: Bench) -> None:
+    """With a model 18 of 20 are allowed; each has an event of the rules before it, which allowed."""
+    await log_judgments(bench, ["allow"] * 20, enforcement_action="allow_pending_next_judge")
+    await log_judgments(bench, ["revise"] * 20, enforcement_action="revise_pending_second_judgment")
+    await log_judgments(bench, ["allow"] * 18 + ["block"] * 2)
+    assert "judge_approval_rate" not in await checks(bench)
+
+
+@pytest.mark.parametrize(
+    ("ending", "flagged"), [("approved_executed", True), ("auto_decided_allow", True), ("denied", True), (None, False)]
+)
+async def test_what_was_escalated_counts_by_what_people_said(bench: Bench, ending: str | None, flagged: bool) -> None:
+    await log_proposals(bench, LEAST_JUDGMENTS, "escalate", ending)
+    found = await checks(bench)
+    assert ("judge_approval_rate" in found) == flagged
+    if flagged:
+        rate = "0%" if ending == "denied" else "100%"
+        assert found["judge_approval_rate"]["message"].startswith(f"high_risk: {rate} of the last {LEAST_JUDGMENTS}")
+
+
+async def test_a_destination_that_has_no_effect_is_named(bench: Bench) -> None:
+    bench.write("judges.md", "## Escalation queue\n\n- destination: vault/escalations\n")
+    assert "judge_escalation" not in await checks(bench)
+    bench.write("judges.md", "## Escalation queue\n\n- destination: elsewhere/\n")
+    assert (await checks(bench))["judge_escalation"]["line"] == 3

@@ -41,6 +41,8 @@ FIELDS = {
     "question",
     "latency_ms",
     "cost_usd",
+    "synthesis_source",
+    "triggered_by",
 }
 
 

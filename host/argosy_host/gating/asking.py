@@ -11,6 +11,8 @@ from argosy_host.gating.judging import Ruling
 from argosy_host.results import CallOutcome
 from argosy_host.runs import Run
 
+_SYNTHESIS = ("synthesis_source", "triggered_by")
+
 
 async def ask_person(run: Run, binding: Binding, ruling: Ruling) -> CallOutcome:
     """The desk's answer to asking about *binding*; a failure is an outcome."""
@@ -34,6 +36,7 @@ def _question(run: Run, binding: Binding, ruling: Ruling) -> Mapping[str, Any]:
             "action_class": ruling.judgment.get("classification"),
             "judge_id": ruling.judgment.get("judge_id"),
             "policy_version": ruling.judgment.get("policy_version"),
+            **{name: found for name in _SYNTHESIS if (found := ruling.judgment.get(name)) is not None},
             "run": run.id,
             **({"stated": binding.said} if binding.said else {}),
         },

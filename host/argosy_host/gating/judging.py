@@ -139,8 +139,9 @@ class Judging:
         return second, ruling
 
     async def _ask(self, binding: Binding | None, proposal: Mapping[str, Any]) -> Ruling:
+        asked = {**proposal, **facts_of(self._run)}
         try:
-            outcome = await self._run.fleet.call("judge_evaluate", {"proposal": proposal}, self._run.token)
+            outcome = await self._run.fleet.call("judge_evaluate", {"proposal": asked}, self._run.token)
         except ArgosyError as error:
             outcome = CallOutcome(str(error), None, is_error=True, code=error.code)
         ruling = _ruling(outcome, binding)
@@ -165,11 +166,14 @@ class Judging:
             "tool_name": binding.tool.name,
             "proposal": {
                 **shown,
+                **facts_of(self._run),
                 "classification": judgment.get("classification"),
                 "classification_source": judgment.get("classification_source"),
             },
             "binding": binding.as_json(),
             "model_id": judgment.get("model_id"),
+            "synthesis_source": judgment.get("synthesis_source"),
+            "triggered_by": judgment.get("triggered_by"),
             "escalation_queue_id": judgment.get("proposal_id") if ruling.verdict == "escalate" else None,
             "cost_source": "judge",
         }
@@ -200,6 +204,16 @@ def proposal_of(binding: Binding) -> dict[str, Any]:
         "server": binding.tool.server,
         "input_schema": binding.tool.input_schema,
     }
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """What the judge is told of the run itself, whatever its model says: what there is of it."""
+    facts: dict[str, Any] = {
+        "actor_model_id": run.model,
+        "delegate_chain": list(run.origin.chain),
+        "loaded_skills": [{"name": name, "file_hash": digest} for name, digest in run.skills.items()],
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def callable_tool(catalog: Catalog, name: object) -> ToolInfo | None:

@@ -130,7 +130,7 @@ class RunBook:
         self._live[live.run] = live
         origin = Origin(
             trigger=trigger, key=key, parent=starter.run, started_by=starter.name, depth=live.depth,
-            principal=starter.principal,
+            principal=starter.principal, chain=live.chain,
         )  # fmt: skip
         options = RunOptions(
             self._store.root, agent, task, self._settings.model, origin=origin, purse=own, run=live.run, journal=True
@@ -153,7 +153,10 @@ class RunBook:
         if depth > MAX_DEPTH:
             raise BudgetExhausted(f"runs start runs at most {MAX_DEPTH} deep", hint="do it in this run")
         run, started_at = new_run_id(self._clock, self._ids), rfc3339(self._clock.now())
-        return Live(run, agent, task, starter, started_at, depth, began=self._clock.monotonic())
+        chain = above.chain if above else ()
+        if starter.run and starter.agent:
+            chain = (*chain, starter.agent)
+        return Live(run, agent, task, starter, started_at, depth, began=self._clock.monotonic(), chain=chain)
 
     async def _started_as(self, agent: str, task: str, key: str) -> str | None:
         """The run that was started under *key*. Raises Conflict when that had another task."""

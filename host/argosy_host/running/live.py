@@ -46,6 +46,7 @@ class Live:
     started_at: str
     depth: int
     began: float = 0.0
+    chain: tuple[str, ...] = ()  # of the agents that handed the work on
     scope: CancelScope = field(default_factory=CancelScope)
     recorded: anyio.Event = field(default_factory=anyio.Event)
     ended: anyio.Event = field(default_factory=anyio.Event)
