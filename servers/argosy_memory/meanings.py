@@ -81,6 +81,12 @@ class Meanings:
         embedder = self._source()
         return embedder.least_similarity if embedder else 1.0
 
+    @property
+    def weight(self) -> float:
+        """What a place among the nearest counts beside one by words."""
+        embedder = self._source()
+        return embedder.weight if embedder else 0.0
+
     def query(self, agent: str, text: str, by: Caller | None, remarks: list[str]) -> Sequence[float]:
         """The vector of a question about *agent*'s documents; *by* is whose run pays, *remarks* gets what is to be said
         of caps. Raises Unavailable and BudgetExhausted, which say why."""

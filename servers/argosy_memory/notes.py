@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -46,7 +47,7 @@ class Draft:
 
 def check_draft(draft: Draft) -> Draft:
     """*draft* with title and body trimmed. Raises InvalidArgument or TooLarge, naming the field."""
-    title, body = " ".join(draft.title.split()), draft.body.strip()
+    title, body = composed(" ".join(draft.title.split())), draft.body.strip()
     if draft.type not in NOTE_TYPES:
         raise InvalidArgument(f"type is one of {', '.join(NOTE_TYPES)}")
     if not title or len(title) > MAX_TITLE_CHARS:
@@ -86,6 +87,11 @@ def _check_date(text: str) -> None:
         date.fromisoformat(text)
     except ValueError as exc:
         raise InvalidArgument(f"expires_at is not a date: {text[:40]!r}", hint="write YYYY-MM-DD") from exc
+
+
+def composed(title: str) -> str:
+    """*title* as it is compared: a letter with an accent is the same as the letter and the accent (NFC)."""
+    return unicodedata.normalize("NFC", title)
 
 
 def file_stems(type_: str, title: str) -> Iterator[str]:

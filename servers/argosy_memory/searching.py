@@ -88,7 +88,7 @@ class Searcher:
         if near is None:
             return Found(words.hits, "keyword", words.truncated, words.relaxed, remarks)
         request = self._request(agent, question, question.limit)
-        both = index.vectors.with_snippets(request, fuse(words.hits, near, question.limit))
+        both = index.vectors.with_snippets(request, fuse(words.hits, near, question.limit, self._meanings.weight))
         many = words.truncated or len({hit.path for hit in (*words.hits, *near)}) > question.limit
         return Found(both, "hybrid", many, words.relaxed, remarks)
 

@@ -14,7 +14,16 @@ from argosy_core.types import Caller
 from argosy_core.views.notes import NoteView
 from argosy_memory.models import Written, note_fields
 from argosy_memory.note_files import NoteFiles, text_of, whole_version
-from argosy_memory.notes import Draft, check_draft, file_stems, merged_page, new_note, replaced_page, same_content
+from argosy_memory.notes import (
+    Draft,
+    check_draft,
+    composed,
+    file_stems,
+    merged_page,
+    new_note,
+    replaced_page,
+    same_content,
+)
 from argosy_memory.recording import WRITER, Recorder
 
 TRIES = 50  # each time one of those who write at once gets through, so this many at once all do
@@ -90,7 +99,7 @@ class NoteWriter:
             there = await self._files.load(path)
             if there is None:
                 raise Conflict("there is no such note to replace", hint="leave expect_version out", version=None)
-            if there[0].title == draft.title:
+            if composed(there[0].title) == draft.title:
                 if old is not None:
                     await self._refuse_circle(put.agent, there[0], old)
                 return await self._rewrite(put, there, superseded)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +173,128 @@ async def test_a_document_and_its_event_are_written_together_or_the_document_sta
         assert [head.seq for head in await store.chain.heads("ada") if head.writer == "memory"] == [1]
     finally:
         await to_thread.run_sync(store.close)
+
+
+# Frontmatter
+
+HEADS = {
+    "a mark at the start": "\ufeff---\nname: n\ntype: user\n---\n",
+    "lines of Windows": "---\r\nname: n\r\ntype: user\r\n---\r\n",
+    "tabs": "---\n\tname:\tn\n---\n",
+    "a key twice": "---\nname: one\nname: two\ntype: user\n---\n",
+    "a list": "---\n- name\n- type\n---\n",
+    "a scalar": "---\nname\n---\n",
+    "an object of Python": "---\nname: !!python/object/apply:os.system ['true']\n---\n",
+    "wrong types": "---\nname: [1]\ntype: {a: 1}\ntags: 7\npinned: maybe\nsources: {}\nsupersedes: [x]\n---\n",
+    "no days": "---\nname: n\ntype: user\ncaptured: 2026-13-45\nlast_seen: [2026]\nexpires_at: never\n---\n",
+    "large numbers": f"---\nname: {'9' * 5000}\ntype: user\nschema_version: 1e999\n---\n",
+    "an anchor to nothing": "---\nname: *nowhere\n---\n",
+    "never closed": "---\nname: n\ntype: user\n",
+    "two documents": "---\nname: n\n---\n---\ntype: user\n---\n",
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+async def test_a_note_with_any_frontmatter_is_found_read_listed_and_left_as_it_is(vault: Path, head: str) -> None:
+    file = vault / "ada/memory/user_odd.md"
+    file.write_bytes(f"{head}\nA guillemot sits there.\n".encode())
+    before = file.read_bytes()
+    async with memory(vault) as client:
+        assert await found(client, "guillemot") == ["user_odd"]
+        note = await call(client, "memory_read", name="user_odd")
+        await call(client, "memory_list", limit=500)
+        await call(client, "memory_lint", limit=500)
+        recall = await call(client, "memory_recall", task="guillemot")
+
+    assert "guillemot" in note["body"] and "guillemot" in recall["text"]
+    assert file.read_bytes() == before
+
+
+# Names
+
+TITLES = [
+    "..", "...", "/", "\\", "-rf", "~", "NUL", "aux.txt", "COM1", "con:", "%2e%2e%2f", "<script>", "`$(rm)`",
+    "a\u202egnp.exe", "\u200b", "🔔", "🏳️‍🌈", "  spaced  ", "ﬁne", "İstanbul", "a" * 80, "日" * 80, "👩‍🚀" * 20,
+    "INDEX", "index.md", ".hidden", "x" * 70 + "/../../y", "A\u0301", "null", "---",
+]  # fmt: skip
+
+
+async def test_a_title_in_any_form_is_refused_or_makes_one_file_in_its_folder_that_any_system_can_hold(
+    vault: Path,
+) -> None:
+    folder = vault / "ada/memory"
+    async with memory(vault) as client:
+        known = {path.name for path in folder.iterdir()}
+        outside = {path for path in vault.rglob("*") if path.is_file() and "ada/memory" not in path.as_posix()}
+        for title in TITLES:
+            result = await client.call_tool("memory_write", {"type": "user", "title": title, "body": f"Of {title!r}."})
+            now = {path.name for path in folder.iterdir() if path.suffix == ".md"}
+            made, known = now - known, now | known
+            if result.is_error:
+                assert text_of(result).startswith("invalid_argument:") and not made, title
+                continue
+            assert result.structured_content is not None
+            [name] = made - {"INDEX.md"}
+            assert name == f"{result.structured_content['name']}.md" and name.startswith("user_"), title
+            assert len(name.encode()) <= 255 and name.isprintable() and not set(name) & set('<>:"/\\|?*'), title
+            read = await call(client, "memory_read", name=result.structured_content["name"])
+            assert f"Of {title!r}." in read["body"]
+    after = {path for path in vault.rglob("*") if path.is_file() and "ada/memory" not in path.as_posix()}
+    assert {path for path in after - outside if not {"log", ".argosy"} & set(path.parts)} == set()
+
+
+async def test_a_letter_written_in_two_ways_is_one_note(vault: Path) -> None:
+    async with memory(vault) as client:
+        one = await call(client, "memory_write", type="user", title="Caf\u00e9", body="Coffee.")
+        two = await call(client, "memory_write", type="user", title="Cafe\u0301", body="Coffee.")
+    assert two["name"] == one["name"] and two["duplicate"]
+
+
+async def test_files_with_names_that_no_tool_would_give_stop_nothing_and_stay(vault: Path) -> None:
+    folder = os.fsencode(vault / "ada/memory")
+    names = [
+        b"a\nb.md", "\u202egnp.md".encode(), b"x" * 250 + b".md", b"-rf.md", b" .md", b"#tag [[x]].md", b"\xff\xfe.md",
+        b"%2e%2e.md", "e\u0301.md".encode(), b"con.md", b"a;rm -rf ~.md", "\u0007bell.md".encode(), b"..md",
+    ]  # fmt: skip
+    for number, name in enumerate(names):
+        Path(os.fsdecode(os.path.join(folder, name))).write_text(f"A kittiwake, number {number}.\n", "utf-8")
+    async with memory(vault) as client:
+        hits = (await call(client, "memory_search", query="kittiwake", limit=50))["hits"]
+        for hit in hits:
+            assert "kittiwake" in (await call(client, "memory_read", name=hit["name"]))["body"], hit["name"]
+        await call(client, "memory_lint", limit=500)
+        await call(client, "memory_list", limit=500)
+        await call(client, "memory_write", **BELL)
+        index = await client.read_resource("memory://index")
+
+    assert len(hits) >= 6 and "decision_bell_rope" in str(index.contents)
+    assert sorted(set(os.listdir(folder)) & set(names)) == sorted(names)
+
+
+# The index
+
+
+@pytest.mark.parametrize("harm", ["removed", "emptied", "of something else", "of another program"])
+async def test_an_index_that_is_harmed_while_notes_are_written_and_sought_is_made_anew(vault: Path, harm: str) -> None:
+    async with memory(vault) as client:
+        names = await found(client, "rapeseed")
+        [file] = (vault / ".argosy").rglob("index.sqlite")
+        for number in range(3):
+            await call(client, "memory_write", type="project", title=f"Fog {number}", body="The fog is thick.")
+            if harm == "removed":
+                for part in file.parent.glob("index.sqlite*"):
+                    part.unlink()
+            elif harm == "emptied":
+                file.write_bytes(b"")
+            elif harm == "of something else":
+                file.write_bytes(os.urandom(8192))
+            else:
+                file.unlink()
+                with closing(sqlite3.connect(file)) as other, other:
+                    other.execute("CREATE TABLE documents (x)")
+            await call(client, "memory_write", type="project", title=f"Mist {number}", body="The fog is thin.")
+            names = []
+            with anyio.fail_after(20):
+                while len(names) < 2 * (number + 1):
+                    names = await found(client, "fog")
+        assert sorted(names) == [f"project_{word}_{number}" for word in ("fog", "mist") for number in range(3)]

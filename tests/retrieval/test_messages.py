@@ -54,7 +54,7 @@ def by_both(
     meant: list[list[str]] = []
     for each in questions:
         near = index.vectors.search(_request(each.text, 50), embedder.space, embedder.query(each.text), least)
-        found.append([hit.path for hit in fuse(index.find(_request(each.text, 50)).hits, near, 10)])
+        found.append([hit.path for hit in fuse(index.find(_request(each.text, 50)).hits, near, 10, embedder.weight)])
         meant.append([hit.path for hit in near[:10]])
     _shown("semantic", questions, meant)
     return _shown("hybrid", questions, found)
@@ -92,6 +92,6 @@ def test_words_find_more_than_grep(by_words: Mapping[str, Quality], by_grep: Map
     assert by_words["all"].mrr > by_grep["all"].mrr + 0.03
 
 
-def test_a_weak_model_takes_little_from_words(by_words: Mapping[str, Quality], by_both: Mapping[str, Quality]) -> None:
-    assert by_both["all"].recall_at_5 >= by_words["all"].recall_at_5 - 0.01
-    assert by_both["all"].mrr >= by_words["all"].mrr - 0.015
+def test_a_weak_model_takes_nothing_from_words(by_words: Mapping[str, Quality], by_both: Mapping[str, Quality]) -> None:
+    assert by_both["all"].recall_at_5 >= by_words["all"].recall_at_5
+    assert by_both["all"].mrr >= by_words["all"].mrr - 0.003  # less than one question in 300 by one place

@@ -163,14 +163,15 @@ def hit(name: str, **ranking: Any) -> Hit:
 names = st.lists(st.sampled_from("abcdefgh"), unique=True)
 
 
-@given(names, names)
+@given(names, names, st.floats(0.1, 1.0))
 def test_fusion_keeps_every_hit_once_and_never_ranks_the_better_in_both_lower(
-    words: list[str], near: list[str]
+    words: list[str], near: list[str], weight: float
 ) -> None:
     both = fuse(
         [hit(name, keyword=place, stage=0) for place, name in enumerate(words, 1)],
         [hit(name, semantic=place, similarity=0.5) for place, name in enumerate(near, 1)],
         limit=100,
+        weight=weight,
     )
     order = [each.name for each in both]
 
@@ -190,6 +191,16 @@ def test_what_is_first_in_both_lists_scores_one() -> None:
     [first, _] = fuse([hit("a", keyword=1, stage=0), hit("b", keyword=2, stage=1)], [hit("a", semantic=1)], limit=2)
 
     assert (first.name, first.score, first.ranking) == ("a", 1.0, Ranking(keyword=1, stage=0, semantic=1))
+
+
+def test_a_list_of_half_weight_moves_less() -> None:
+    words = [hit(name, keyword=place, stage=1) for place, name in enumerate("abcd", 1)]
+
+    def fused(weight: float) -> str:
+        near = [hit("d", semantic=1), hit("e", semantic=2)]
+        return "".join(each.name for each in fuse(words, near, limit=9, weight=weight))
+
+    assert (fused(1.0), fused(0.5), fused(0.01)) == ("dabec", "dabce", "abcde")
 
 
 def test_a_first_by_words_that_stands_clear_of_the_second_stays_first() -> None:

@@ -35,6 +35,7 @@ class Embedder:
     """Asks one endpoint. Every call blocks; any number of threads may use it. Close it after use."""
 
     least_similarity = 0.2  # a cosine below that says nothing with the models that endpoints serve
+    weight = 1.0  # of a place among its nearest beside one by words
 
     def __init__(self, settings: EmbeddingSettings, clock: Clock) -> None:
         self.settings = settings

@@ -19,17 +19,17 @@ from argosy_core.index.documents import Hit, Ranking
 RANK_CONSTANT = 10
 EVERY_WORD_WEIGHT = 2.0
 CLEAR = 1.2
-_BEST = (EVERY_WORD_WEIGHT + 1.0) / (RANK_CONSTANT + 1)
 
 
-def fuse(keyword: Sequence[Hit], semantic: Sequence[Hit], limit: int) -> tuple[Hit, ...]:
+def fuse(keyword: Sequence[Hit], semantic: Sequence[Hit], limit: int, weight: float = 1.0) -> tuple[Hit, ...]:
     """The best *limit* of both lists, best first; a hit in both keeps the keyword list's snippet and why.
 
-    A score is between 0 and 1, which is what stands first in both and holds every word.
+    *weight* is what a place in *semantic* counts beside the same by some of the words. A score is between 0 and 1,
+    which is what stands first in both and holds every word.
     """
     merged = {hit.path: hit for hit in semantic} | {hit.path: hit for hit in keyword}
     near = {hit.path: hit for hit in semantic}
-    fused = [_fused(hit, near.get(path)) for path, hit in merged.items()]
+    fused = [_fused(hit, near.get(path), weight) for path, hit in merged.items()]
     best = sorted(fused, key=lambda hit: (-hit.score, hit.path))
     if _is_clear(keyword):
         [first] = [hit for hit in best if hit.path == keyword[0].path]
@@ -42,17 +42,18 @@ def _is_clear(keyword: Sequence[Hit]) -> bool:
     return len(keyword) > 1 and keyword[0].score >= CLEAR * keyword[1].score
 
 
-def _fused(hit: Hit, near: Hit | None) -> Hit:
+def _fused(hit: Hit, near: Hit | None, weight: float) -> Hit:
     ranking = hit.ranking
     if near is not None:
         ranking = replace(ranking, semantic=near.ranking.semantic, similarity=near.ranking.similarity)
-    return replace(hit, score=_score(ranking) / _BEST, ranking=ranking)
+    best = (EVERY_WORD_WEIGHT + weight) / (RANK_CONSTANT + 1)
+    return replace(hit, score=min(1.0, _score(ranking, weight) / best), ranking=ranking)
 
 
-def _score(ranking: Ranking) -> float:
+def _score(ranking: Ranking, weight: float) -> float:
     score = 0.0
     if ranking.keyword is not None:
         score += (EVERY_WORD_WEIGHT if ranking.stage == 0 else 1.0) / (RANK_CONSTANT + ranking.keyword)
     if ranking.semantic is not None:
-        score += 1.0 / (RANK_CONSTANT + ranking.semantic)
+        score += weight / (RANK_CONSTANT + ranking.semantic)
     return score
