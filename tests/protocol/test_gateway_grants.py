@@ -29,7 +29,7 @@ from argosy_host.providers.base import ModelReply, ModelRequest, TextSink
 from argosy_host.purse import as_reference, client_grant, grant_of, inherited
 from argosy_host.running.book import BookSettings, RunBook, share_book
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.usefixtures("own_state"), pytest.mark.anyio, pytest.mark.timeout(120)]
 NOTE = {"type": "decision", "title": "Bell rope", "body": "The bell rope is renewed every spring.", "sources": ["me"]}
 SPAWNING = {"bert/model.md": "# Model\n", "bert/agent.yaml": "agent:\n  requires:\n    spawn_agents: true\n"}
 
@@ -62,12 +62,6 @@ class Kept(RunTokens):
     @property
     def of_clients(self) -> list[dict[str, Any]]:
         return [fields for fields in self.signed if "role" in fields]
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 @pytest.fixture

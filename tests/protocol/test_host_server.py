@@ -25,7 +25,7 @@ from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.runs import end_key, start_key
 from argosy_host.server import create
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("own_state")]
 
 AGENTS = {
     "bert/model.md": "# Model\n",
@@ -35,12 +35,6 @@ AGENTS = {
     ),
     "ada/roster.md": "# Roster\n\n## Delegate to\n\n- bert: counts gulls\n",
 }
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 @pytest.fixture

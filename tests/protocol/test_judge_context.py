@@ -21,7 +21,7 @@ from argosy_judge.prompt import PolicyContext, user_prompt
 from argosy_judge.proposal import Proposal
 from argosy_judge.server import create
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("own_state")]
 SEATED = """```yaml
 class_policy: {reversible_write: judge_required}
 specialist_composition: {privacy: seen, quality: seen}
@@ -55,12 +55,6 @@ class Seen:
 
     def close(self) -> None:
         pass
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 @pytest.fixture

@@ -21,16 +21,10 @@ from argosy_host.cli import run_cli
 from argosy_host.compose import load_server
 from argosy_host.session import RunOptions, run_task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("own_state")]
 ADDRESS = "sqlite:///fleet.sqlite"
 TEMPLATE = Path(__file__).resolve().parents[2] / "vault-template"
 BELL = {"type": "decision", "title": "Bell rope", "body": "The bell rope is renewed every spring.", "sources": ["me"]}
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from argosy_host.runs import RunResult
 from argosy_host.session import RunOptions, run_task
 from argosy_host.trust import Approvals, state_folder
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("own_state")]
 ECHO = """
 from mcp.server import MCPServer
 server = MCPServer("x", log_level="ERROR")
@@ -44,12 +44,6 @@ constraints:
 """
 CITED = {"authorization": {"granted_by": "mandate:pay-rent"}, "reason": "The rent is due."}
 PAY = ("bank__post", {"recipient": "landlord"})
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 def with_bank(tmp_path: Path, **files: str) -> Path:

@@ -35,7 +35,7 @@ from argosy_host.runtime import Facts, Place, find_up, hold_lock, make_private, 
 from argosy_host.session import RunOptions, Shared, run_task
 from argosy_host.up import UpOptions
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("own_state")]
 
 STANDING = [
     "judges.md", "policy.md", "mandates.md", "registry.json", "fleet.md", "ada/judges.md", "ada/mandates.md",
@@ -45,12 +45,6 @@ STANDING = [
 OPEN = "## Class policy\n\n- reversible_write: bypass\n- external_side_effect: bypass\n- high_risk: bypass\n"
 BERT = {"bert/model.md": "# Model\n", "bert/tools.md": "## Write paths\n\n- `memory/`\n"}
 NOTE = {"type": "project", "title": "Own words", "body": "Approved by the operator.", "sources": ["me"]}
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
 
 
 async def run(vault: Path, *steps: Any, **fields: Any) -> tuple[RunResult, Scripted, Recorder]:
