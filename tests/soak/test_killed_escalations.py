@@ -33,9 +33,7 @@ WRITTEN = "ada/memory/decision_bell_rope.md"
 MOMENTS = ("before", "after")
 QUICK = [
     ("ask", "desk_ask", "after"),
-    ("act", "desk_claim", "after"),
     ("act", "log_append:desk.act", "after"),
-    ("act", "memory_write", "after"),
 ]
 
 
@@ -144,7 +142,6 @@ async def test_a_host_killed_at_any_step_of_an_escalation_leaves_one_outcome(
 
 QUICK_OF_THE_JUDGE = [
     ("ask", "judge_evaluate", "during"),
-    ("act", "judge_evaluate", "before"),
     ("act", "memory_write", "before"),
 ]
 

@@ -211,7 +211,7 @@ def comments_outside(text: str, path: tuple[str, ...]) -> list[str]:
 
 
 @given(texts(), VALUES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_an_edit_gives_what_was_meant_and_keeps_every_comment(text: str, value: Any) -> None:
     expected = value_of(text)
     changed = put(text, PATH, value)
@@ -222,7 +222,7 @@ def test_an_edit_gives_what_was_meant_and_keeps_every_comment(text: str, value: 
 
 
 @given(texts())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_removal_takes_one_member_and_no_comment_of_others(text: str) -> None:
     expected = value_of(text)
     expected.get("mcpServers", {}).pop("argosy", None)
@@ -233,7 +233,7 @@ def test_a_removal_takes_one_member_and_no_comment_of_others(text: str) -> None:
 
 
 @given(texts(), VALUES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_what_was_added_and_removed_leaves_the_text_as_it_was(text: str, value: Any) -> None:
     if find(text, PATH) is not None:
         text = take(text, PATH)
@@ -244,7 +244,7 @@ def test_what_was_added_and_removed_leaves_the_text_as_it_was(text: str, value: 
 
 
 @given(texts(), VALUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_replacement_changes_only_the_value(text: str, value: Any) -> None:
     found = find(text, PATH)
     if found is not None:
@@ -254,7 +254,7 @@ def test_a_replacement_changes_only_the_value(text: str, value: Any) -> None:
 
 
 @given(st.text(alphabet='{}[]",:/*\n \\a1-', max_size=40))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         put(text, PATH, ENTRY)

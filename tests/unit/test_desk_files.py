@@ -105,7 +105,7 @@ def answered(text: str, block: str) -> str:
     return add_block(text, parse(text).body, block)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(
     title=prose,
     body=prose,

@@ -49,6 +49,7 @@ def test_a_store_that_breaks_a_promise_is_found_out_and_the_promise_is_said(tmp_
     assert "processes: 0 of 1 promises are kept" in done.stdout
 
 
+@pytest.mark.soak
 def test_processes_that_fork_a_chain_are_found_out(tmp_path: Path) -> None:
     done = kit(f"{BROKEN}:unlocked", "processes", cwd=tmp_path)
     assert "one chain of each writer, whole" in done.stdout
