@@ -38,6 +38,7 @@ from argosy_judge.mandate_events import MandateEvents
 from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
 from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
+from argosy_judge.policy_decisions import policy_decision
 from argosy_judge.proposal import Proposal, is_small, read_proposal
 from argosy_judge.reconciling import unverified_findings
 from argosy_judge.scope_rules import ScopeRules
@@ -198,8 +199,8 @@ class Judge:
 
         def reserve(ledger: Ledger) -> tuple[Ledger, str | Decision]:
             breaches = ledger.breaches(amount, caps, now)
+            case.breaches[:] = breaches
             if breaches:
-                case.breaches[:] = breaches
                 reason = f"{Failure.BUDGET_EXHAUSTED}: {explain_breach(breaches[0])}"
                 return ledger, blocked(reason, Failure.BUDGET_EXHAUSTED)
             wanted = Open(amount, purses, ledger.today(purses, now), until, case.situation.run, external)
@@ -234,6 +235,7 @@ class Judge:
             raw_outcome=decision.raw,
             synthesis_source=_synthesis(hearing, outcome),
             triggered_by=f"failure_policy:{decision.failure}" if decision.failure else None,
+            policy_decision=policy_decision(hearing.case, decision.raw, decision.outcome, decision.reason),
             amendment=None if outcome.amendment is None else dict(outcome.amendment),
             amended=_amended(hearing, outcome),
             judges=[] if heard is None else _records(hearing, heard),
