@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from anyio import to_thread
 
@@ -12,15 +13,16 @@ from argosy_core.budget.caps import fleet_caps, grant_caps, judge_caps, mandate_
 from argosy_core.budget.ledger import Amount, Breach, Cap, Ledger, Open, Period, explain_breach
 from argosy_core.budget.ledgers import Ledgers, end_fields
 from argosy_core.clock import rfc3339
-from argosy_core.errors import BudgetExhausted, Corrupted, InvalidArgument, NotFound
+from argosy_core.errors import BudgetExhausted, Conflict, Corrupted, InvalidArgument, NotFound
 from argosy_core.policy.grant_file import ID
 from argosy_core.policy.mandates_model import mandate_of_grant
 from argosy_core.policy.model_md import ModelFile, parse_model
 from argosy_core.policy.money import nano_usd, usd
 from argosy_core.serving.config import ServerConfig
-from argosy_core.types import Caller
+from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.grant_store import GrantStore
+from argosy_judge.mandate_events import MandateEvents
 from argosy_judge.models import BudgetLine, Condition, Estimate, Reservation, Settlement
 from argosy_judge.standing import StandingPolicies
 
@@ -39,13 +41,21 @@ class _Bounds:
 class Budgets:
     """The ledgers with the caps that hold over them."""
 
-    def __init__(self, config: ServerConfig, policies: StandingPolicies, grants: GrantStore, ledgers: Ledgers) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        policies: StandingPolicies,
+        grants: GrantStore,
+        ledgers: Ledgers,
+        mandates: MandateEvents,
+    ) -> None:
         self._clock = config.clock
         self._ids = config.ids
         self._reader = VaultReader(config.store.files)
         self._policies = policies
         self._grants = grants
         self._ledgers = ledgers
+        self._mandates = mandates
 
     async def reserve(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> Reservation:
         """Set *estimate* aside. Raises BudgetExhausted with what to do instead, and Corrupted for a cap
@@ -54,16 +64,21 @@ class Budgets:
         now = self._clock.now()
         name, until = self._ids.random(8).hex(), now + timedelta(seconds=estimate.ttl_s)
         amount = Amount(nano_usd(estimate.usd), estimate.tokens)
+        passed_over: list[Breach] = []
 
         def set_aside(ledger: Ledger) -> tuple[Ledger, tuple[list[Breach], list[tuple[Cap, float]], str]]:
-            breaches = ledger.breaches(amount, bounds.caps, now)
+            passed_over[:] = breaches = ledger.breaches(amount, bounds.caps, now)
             _refuse(breaches, estimate, bounds.model)
             day = ledger.today(bounds.purses, now)
             ledger = ledger.reserve(name, Open(amount, bounds.purses, day, until, run))
             warned, passed = ledger.warn(bounds.caps, now)
             return warned, (breaches, passed, day)
 
-        breaches, passed, day = await self._ledgers.change(agent, set_aside)
+        try:
+            breaches, passed, day = await self._ledgers.change(agent, set_aside)
+        except BudgetExhausted:
+            await self._mandates.tell_capped(agent, passed_over, run)
+            raise
         fields = {
             "reservation_id": name, "run_id": run, "payer": estimate.payer, "model": estimate.model,
             "mandate_id": estimate.mandate, "estimate": [*amount], "purses": [*bounds.purses], "day": day,
@@ -78,10 +93,13 @@ class Budgets:
             reservation=name, outcome=outcome, usd=usd(amount.nano), until=rfc3339(until), warnings=over_caps + warnings
         )
 
-    async def settle(self, agent: str, name: str, actual_usd: float | None, tokens: int) -> Settlement:
+    async def settle(
+        self, agent: str, name: str, actual_usd: float | None, tokens: int, role: Role = Role.HOST
+    ) -> Settlement:
         """Settle a reservation at what it came to, None for the estimate; again with the same sum changes nothing.
 
-        Raises NotFound, and Conflict when it was settled at another sum.
+        By an operator that is how a cost is reconciled that nobody verified. Raises NotFound, and Conflict when it was
+        settled at another sum.
         """
         ledger = await self._ledgers.current(agent)
         known = ledger.open.get(name) or ledger.closed.get(name)
@@ -96,15 +114,23 @@ class Budgets:
         if settled is not ledger:
             fields = end_fields(name, known, amount)
             if late:
-                fields |= {"was": [*known.amount]}
+                fields |= {"was": [*known.amount], "tool_name": known.external}
+            if late and role is Role.OPERATOR:
+                fields |= {"by": role.value, "reconciled": "committed" if amount.nano else "rolled_back"}
             kind, key = ("budget.correct", "correct") if late else ("budget.settle", "settle")
-            await self._ledgers.log(agent, kind, fields, key=f"{key}:{name}")
+            await self._log_end(agent, kind, fields, f"{key}:{name}")
 
         def close(found: Ledger) -> tuple[Ledger, None]:
             return found.settle(name, amount), None
 
         await to_thread.run_sync(self._ledgers.change_now, agent, close)
         return Settlement(reservation=name, usd=usd(amount.nano))
+
+    async def _log_end(self, agent: str, kind: str, fields: Mapping[str, Any], key: str) -> None:
+        try:
+            await self._ledgers.log(agent, kind, fields, key=key)
+        except Conflict as error:
+            raise Conflict("this reservation was settled at another amount", hint="what was settled stands") from error
 
     async def ledger(self, agent: str) -> Ledger:
         """The agent's ledger, with what ran out of time settled."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from argosy_core.budget.ledger import Cap, Ledger
+from argosy_core.budget.ledger import Breach, Cap, Ledger
 from argosy_core.policy.grants import UNLIMITED, Grant
 from argosy_core.types import ActionClass, ClassPolicy, Verdict
 from argosy_judge.classes import Classified, KnownTool
@@ -43,7 +43,10 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One proposal with everything that bears on it. *decided* says that a person has decided it already."""
+    """One proposal with everything that bears on it. *decided* says that a person has decided it already.
+
+    While it is judged, *charges* and *breaches* gather what it would cost and the caps that it does not fit under.
+    """
 
     proposal: Proposal
     tool: KnownTool
@@ -52,6 +55,7 @@ class Case:
     situation: Situation
     decided: bool = False
     charges: list[Charge] = field(default_factory=list[Charge])
+    breaches: list[Breach] = field(default_factory=list[Breach])
 
     @property
     def agent(self) -> str:
@@ -90,5 +94,6 @@ class Specialist(Protocol):
     def name(self) -> str: ...
 
     def evaluate(self, case: Case) -> Opinion:
-        """What this specialist says of *case*, which it does not change but for what it would charge."""
+        """What this specialist says of *case*, which it does not change but for what it would charge and the caps
+        that forbid it."""
         ...

@@ -11,7 +11,7 @@ from typing import Any
 from anyio import to_thread
 
 from argosy_core.budget.ledger import Amount, Ledger, Open, explain_breach
-from argosy_core.budget.ledgers import Ledgers
+from argosy_core.budget.ledgers import Ledgers, ledger_path
 from argosy_core.clock import rfc3339
 from argosy_core.errors import ArgosyError
 from argosy_core.ids import new_id
@@ -34,10 +34,13 @@ from argosy_judge.grant_store import GrantStore
 from argosy_judge.health import judgment_findings
 from argosy_judge.hearing import UNKNOWN, Hearing, Outcome, build_case, close_hearing, open_hearing, others_asked
 from argosy_judge.inspection import inspect
+from argosy_judge.mandate_events import MandateEvents
 from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
 from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
+from argosy_judge.policy_decisions import policy_decision
 from argosy_judge.proposal import Proposal, is_small, read_proposal
+from argosy_judge.reconciling import unverified_findings
 from argosy_judge.scope_rules import ScopeRules
 from argosy_judge.seats import Heard, failed
 from argosy_judge.specialists import BudgetRules, ClassRules, Faults, ModeRules
@@ -65,7 +68,8 @@ class Judge:
         self._policies = StandingPolicies(files, config.clock)
         self.grants = GrantStore(config, files)
         self.ledgers = Ledgers(config.store, config.clock, config.ids)
-        self.budgets = Budgets(config, self._policies, self.grants, self.ledgers)
+        self._mandates = MandateEvents(self.ledgers, config.store.chain, config.clock)
+        self.budgets = Budgets(config, self._policies, self.grants, self.ledgers, self._mandates)
         self._calls = ModelCalls(config, self.ledgers)
         self._root = config.store.root
         scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))
@@ -124,6 +128,8 @@ class Judge:
             outcome = await to_thread.run_sync(close_hearing, hearing, answer)
         if hearing.case is not None and (hearing.case.charges or outcome.decision.reason.startswith(_INCONSISTENT)):
             outcome = await self._charge(hearing.case, outcome)
+        if self._mandates.has_news(hearing.standing, hearing.case):
+            await self._mandates.tell(hearing.standing, hearing.case, outcome, hearing.proposal_id)
         return self._judgment(hearing, outcome)
 
     def read_reply(self, hearing: Hearing, text: str, model: str | None, meta: Mapping[str, Any] | None) -> Heard:
@@ -188,14 +194,16 @@ class Judge:
         purses = tuple(dict.fromkeys(purse for charge in charges for purse in charge.purses))
         nano, counted = max(c.nano for c in charges), any(c.counts_action for c in charges)
         amount = Amount(nano, 0, int(counted))
+        external = case.tool.full_name if nano else None
         until = now + timedelta(seconds=case.standing.policy.settings.mandates.reservation_ttl_s)
 
         def reserve(ledger: Ledger) -> tuple[Ledger, str | Decision]:
             breaches = ledger.breaches(amount, caps, now)
+            case.breaches[:] = breaches
             if breaches:
                 reason = f"{Failure.BUDGET_EXHAUSTED}: {explain_breach(breaches[0])}"
                 return ledger, blocked(reason, Failure.BUDGET_EXHAUSTED)
-            wanted = Open(amount, purses, ledger.today(purses, now), until, case.situation.run)
+            wanted = Open(amount, purses, ledger.today(purses, now), until, case.situation.run, external)
             return ledger.reserve(name, wanted), wanted.day
 
         done = await self.ledgers.change(case.agent, reserve)
@@ -227,6 +235,7 @@ class Judge:
             raw_outcome=decision.raw,
             synthesis_source=_synthesis(hearing, outcome),
             triggered_by=f"failure_policy:{decision.failure}" if decision.failure else None,
+            policy_decision=policy_decision(hearing.case, decision.raw, decision.outcome, decision.reason),
             amendment=None if outcome.amendment is None else dict(outcome.amendment),
             amended=_amended(hearing, outcome),
             judges=[] if heard is None else _records(hearing, heard),
@@ -304,6 +313,8 @@ class Judge:
                 for name in agents
                 for finding in inspect(self._policies.current(name), self._reader, self._root, self._clock.now())
             ]
+            for name in agents:
+                found += self._unverified(name)
             problems = self.grants.listed(None)[1]
             found += [
                 DoctorFinding(status="fail", check="judge_grants", message=f"{p.message}; it grants nothing",
@@ -319,6 +330,13 @@ class Judge:
         found = list(dict.fromkeys(found))
         fine = DoctorFinding(status="pass", check="judge_policy", message="every policy reads")
         return found or [fine]
+
+    def _unverified(self, agent: str) -> list[DoctorFinding]:
+        try:
+            return list(unverified_findings(self.ledgers.look(agent), agent, self._clock.now()))
+        except ArgosyError as error:
+            path, fix = ledger_path(agent), error.hint or "mend the file"
+            return [DoctorFinding(status="fail", check="judge_ledger", message=error.message, file=path, fix=fix)]
 
     def uris_of(self, path: str) -> list[str]:
         *folder, name = path.split("/")

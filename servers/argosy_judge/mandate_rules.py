@@ -136,13 +136,15 @@ def _caps(case: Case, mandate: Mandate, ledger: Ledger) -> Opinion | None:
     token = ledger.breaches(Amount(), list(mandate_caps(mandate, "token")), now)
     used_up = [b for b in token if b.spent + b.outstanding >= b.cap.limit]
     if used_up:
+        case.breaches.extend(used_up)
         return _breach(case, "token")
     caps = list(mandate_caps(mandate, "external"))
     nano = _cost(case)
     needs_cost = caps or "external" in mandate.constraints.escalate_above
     if needs_cost and nano is None:
         return _block("mandate_external_cost_unprojectable: tools.md states no cost of this tool")
-    if ledger.breaches(Amount(nano or 0), caps, now):
+    if breaches := ledger.breaches(Amount(nano or 0), caps, now):
+        case.breaches.extend(breaches)
         return _breach(case, "external")
     if nano:
         purses = purses_of("actor", caps, mandate.id, "external")

@@ -40,6 +40,7 @@ class Judgment(Result):
     raw_outcome: Outcome
     synthesis_source: str | None = Field(default=None, description="class_policy or failure_policy, if one spoke")
     triggered_by: str | None = Field(default=None, description="failure_policy:NAME, after a failure of a judge")
+    policy_decision: Fields | None = Field(default=None, description="The list or cap that decided against it")
     amendment: Fields | None = None
     amended: Fields | None = None
     judges: Annotated[list[dict[str, Any]], WithJsonSchema({"type": "array"})] = Field(

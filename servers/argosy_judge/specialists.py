@@ -9,6 +9,7 @@ from argosy_core.budget.ledger import Amount, explain_breach
 from argosy_core.policy.judgment import Failure
 from argosy_core.types import ActionClass, ClassPolicy, Mode, Verdict
 from argosy_judge.cases import Case, Charge, Opinion
+from argosy_judge.policy_decisions import listed
 
 _ALLOW = Verdict.ALLOW
 
@@ -53,6 +54,7 @@ class BudgetRules:
         breaches = situation.ledger().breaches(Amount(nano, 0, int(counted)), caps, situation.now)
         case.charges.append(charge)
         if breaches:
+            case.breaches.extend(breaches)
             return Opinion(Verdict.BLOCK, f"{Failure.BUDGET_EXHAUSTED}: {explain_breach(breaches[0])}")
         return Opinion(_ALLOW, "its cost fits under every cap")
 
@@ -82,25 +84,14 @@ class ClassRules:
     name: str = "policy"
 
     def evaluate(self, case: Case) -> Opinion:
-        refused = _listed(case) or _beyond_grant(case)
+        by_list = listed(case)
+        refused = by_list.reason if by_list else _beyond_grant(case)
         if refused is not None:
             return Opinion(Verdict.BLOCK, refused)
         said = f"{case.action_class} is {case.class_policy} ({source_of(case)})"
         if case.class_policy is ClassPolicy.ESCALATE and not case.decided:
             return Opinion(Verdict.ESCALATE, f"{said}: a person decides")
         return Opinion(_ALLOW, said)
-
-
-def _listed(case: Case) -> str | None:
-    rules, tool = case.standing.rules, case.tool
-    for name in dict.fromkeys((tool.full_name, tool.name)):
-        if rules.tools.refuses(name) == "deny":
-            return f"policy.md denies the tool {name}"
-    if rules.tools.refuses(tool.full_name) == "allow":
-        return f"policy.md allows a list of tools, and {tool.full_name} is not on it"
-    if not tool.own and tool.server is not None and (which := rules.mcp_servers.refuses(tool.server)):
-        return f"policy.md {'denies' if which == 'deny' else 'does not list'} the server {tool.server}"
-    return None
 
 
 def _beyond_grant(case: Case) -> str | None:

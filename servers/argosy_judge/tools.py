@@ -108,8 +108,9 @@ def _add_budgets(box: ToolBox, judge: Judge) -> None:
         ] = None,
         tokens: Annotated[int, Field(ge=0, description="Tokens it came to; 0 for as estimated")] = 0,
     ) -> Settlement:
-        """Settle a reservation at what it came to. The same again changes nothing."""
-        return await judge.budgets.settle(need_agent(caller), reservation, actual, tokens)
+        """Settle a reservation at what it came to. The same again changes nothing. An operator also says so of a cost
+        that nobody verified."""
+        return await judge.budgets.settle(need_agent(caller), reservation, actual, tokens, caller.role)
 
     @box.tool("What was spent")
     async def judge_budget(

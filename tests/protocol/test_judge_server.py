@@ -36,6 +36,7 @@ FIELDS = {
     "amended",
     "judges",
     "reservation",
+    "policy_decision",
     "model_id",
     "amendment",
     "question",

@@ -84,6 +84,19 @@ async def test_a_run_cites_a_mandate_for_the_call_beside_it(tmp_path: Path) -> N
     assert NAME in {tool.name for tool in model.requests[0].tools}
 
 
+async def test_a_list_that_stops_a_call_is_in_the_event_of_its_judgment(tmp_path: Path) -> None:
+    vault = with_bank(tmp_path, policy="## Tools\n\n- deny: bank__*\n")
+
+    _, model = await run(vault, PAY)
+
+    assert model.returned() == ["blocked: policy.md denies the tool bank__post"]
+    [event] = judgments(vault)
+    assert event["policy_decision"] == {
+        "decision_kind": "deny", "denying_layer": "policy", "axis": "tool_allowlist", "attempted_value": "bank__post",
+        "tool_name": "bank__post", "mcp_server_name": "bank", "enforced": True,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("wanted", "status"),
     [

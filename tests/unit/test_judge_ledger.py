@@ -9,7 +9,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from argosy_core.budget.ledger import Amount, Cap, Counter, Ledger, Open, day_of, read_ledger, write_ledger
+from argosy_core.budget.ledger import (
+    MAX_CLOSED,
+    Amount,
+    Cap,
+    Counter,
+    Ledger,
+    Open,
+    Seen,
+    day_of,
+    read_ledger,
+    write_ledger,
+)
 from argosy_core.errors import Conflict, Corrupted, NotFound
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -74,6 +85,49 @@ def test_a_reservation_that_ran_out_may_still_be_settled_at_what_it_was() -> Non
     ledger = aside(Ledger(), "a", 60).settle("a", Amount(60), "expired")
     assert ledger.spent("actor", "day", NOON) == 60
     assert ledger.settle("a", Amount(25)).spent("actor", "day", NOON) == 25
+
+
+def outside(ledger: Ledger, name: str, nano: int) -> Ledger:
+    """*nano* set aside for a call that is paid outside."""
+    wanted = Open(Amount(nano), ("actor",), day_of(NOON), NOON + timedelta(seconds=60), external="bank__pay")
+    return ledger.reserve(name, wanted)
+
+
+def test_an_outer_cost_that_ran_out_waits_for_somebodys_word_even_at_the_same_amount() -> None:
+    later = NOON + timedelta(seconds=61)
+    ledger = aside(outside(Ledger(), "a", 60), "model", 5)
+    assert list(ledger.unverified(later)) == ["a"]
+    ledger = ledger.settle("a", Amount(60), "expired").settle("model", Amount(5), "expired")
+    ledger = read_ledger(write_ledger(ledger), "x")
+    assert (list(ledger.unverified(later)), ledger.spent("actor", "day", later)) == (["a"], 65)
+    done = ledger.settle("a", Amount(60))
+    assert (list(done.unverified(later)), done.spent("actor", "day", later)) == ([], 65)
+    assert done.settle("a", Amount(60)) is done
+    with pytest.raises(Conflict):
+        done.settle("a", Amount(0))
+
+
+def test_what_waits_for_a_word_is_remembered_beyond_what_is_settled() -> None:
+    ledger = outside(Ledger(), "a", 60).settle("a", Amount(60), "expired")
+    for number in range(MAX_CLOSED + 5):
+        ledger = aside(ledger, f"n{number}", 1).settle(f"n{number}", Amount(1))
+    assert (len(ledger.closed), list(ledger.unverified(NOON))) == (MAX_CLOSED + 1, ["a"])
+    ledger = ledger.settle("a", Amount(0))
+    assert ledger.spent("actor", "day", NOON) == MAX_CLOSED + 5
+
+
+def test_what_used_a_purse_up_is_named_for_its_period_only() -> None:
+    ledger = aside(aside(Ledger(), "a", 1).settle("a", Amount(1)), "b", 2, NOON + timedelta(days=1))
+    ledger = aside(ledger, "c", 3, NOON + timedelta(days=1), "judge")
+    tomorrow = NOON + timedelta(days=1)
+    assert ledger.contributing("actor", "day", tomorrow) == ["b"]
+    assert ledger.contributing("actor", "month", tomorrow) == ["b", "a"]
+
+
+def test_an_older_event_of_a_mandate_changes_nothing() -> None:
+    ledger = Ledger().saw("rent", Seen(2, "revoked", "f"))
+    assert ledger.saw("rent", Seen(1, "granted", "e")) is ledger
+    assert read_ledger(write_ledger(ledger), "x").mandates == {"rent": Seen(2, "revoked", "f")}
 
 
 def test_the_same_reservation_is_made_once() -> None:

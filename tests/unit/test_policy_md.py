@@ -77,3 +77,24 @@ def test_what_is_not_understood_is_refused_with_its_line(text: str | bytes, line
         parse_policy(text)
     assert caught.value.line == line
     assert caught.value.where == "policy.md"
+
+
+@pytest.mark.parametrize(
+    ("line", "refused", "left"),
+    [
+        ("- deny: shell__*", "shell__run", "mail__send"),
+        ("- **deny:** shell__*", "shell__run", "mail__send"),
+        ("- deny: **shell__***", "shell__run", "mail__send"),
+        ("- deny: mail__*, shell__* (for now)", "shell__run", "bank__pay"),
+        ("- deny: **shell__run** # for now", "shell__run", "shell__show"),
+        ("- allow: mail__*", "shell__run", "mail__send"),
+    ],
+)
+def test_a_prefix_written_as_a_list_item_keeps_its_star(line: str, refused: str, left: str) -> None:
+    tools = parse_policy(f"## Tools\n\n{line}\n").fleet.tools
+    assert tools.refuses(refused) is not None
+    assert tools.refuses(left) is None
+
+
+def test_a_star_alone_is_everything() -> None:
+    assert parse_policy("## Tools\n\n- deny: *\n").fleet.tools.refuses("shell__run") == "deny"

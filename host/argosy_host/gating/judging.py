@@ -185,6 +185,7 @@ class Judging:
             "judgment": said,
             "raw_outcome": judgment.get("raw_outcome", judgment.get("outcome")),
             "enforcement_action": ruling.enforcement,
+            "policy_decision": judgment.get("policy_decision"),
             "latency_ms": judgment.get("latency_ms"),
             "cost_usd": judgment.get("cost_usd", 0.0),
             "reservation": ruling.reservation,

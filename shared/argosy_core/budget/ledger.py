@@ -23,7 +23,7 @@ MAX_WARNED = 200
 RUN_KEPT_DAYS = 40  # counters of runs that nobody touched for so long are dropped
 
 Period = Literal["day", "month", "total"]
-Ended = Literal["settled", "expired"]
+Ended = Literal["settled", "expired", "unverified"]
 _SIZE: Mapping[Period, int] = {"day": 10, "month": 7, "total": 0}  # characters of a day that name its period
 
 
@@ -81,6 +81,7 @@ class Open:
     """A reservation that is not settled: *amount* out of every purse of *purses*, until *until* at the latest.
 
     *day* is the day it counts for. A clock that went back makes no new day: what was spent on the later one holds.
+    *external* is the tool whose cost this is, where it is paid outside and only its holder learns what it came to.
     """
 
     amount: Amount
@@ -88,16 +89,22 @@ class Open:
     day: str
     until: datetime
     run: str | None = None
+    external: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A reservation that is settled: at what amount, and whether by its holder or because its time was over."""
+    """A reservation that is settled: at what amount, and whether by its holder or because its time was over.
+
+    ``unverified`` is one of an *external* cost whose time was over: it counts as estimated until a person says what it
+    came to.
+    """
 
     amount: Amount
     purses: tuple[str, ...]
     day: str
     how: Ended
+    external: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +149,25 @@ def explain_breach(breach: Breach) -> str:
     )
 
 
+class Seen(NamedTuple):
+    """What the log says last of a mandate: the number of that event, and the state and text it tells of."""
+
+    number: int = 0
+    state: str = ""
+    source_hash: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """One agent's purses. *throttled* are citations that nobody looks at before the time beside them."""
+    """One agent's purses. *throttled* are citations that nobody looks at before the time beside them, *mandates* what
+    was logged of each last."""
 
     purses: Mapping[str, Counter] = field(default_factory=dict[str, Counter])
     open: Mapping[str, Open] = field(default_factory=dict[str, Open])
     closed: Mapping[str, Closed] = field(default_factory=dict[str, Closed])
     warned: tuple[str, ...] = ()
     throttled: Mapping[str, str] = field(default_factory=dict[str, str])
+    mandates: Mapping[str, Seen] = field(default_factory=dict[str, Seen])
 
     # Asking
 
@@ -182,6 +199,18 @@ class Ledger:
         """Reservations whose time is over."""
         return [name for name, open in self.open.items() if open.until <= now]
 
+    def unverified(self, now: datetime) -> dict[str, Open | Closed]:
+        """What ran out of time and was paid for outside, if it was: a person says what it came to."""
+        closed: dict[str, Open | Closed] = {name: c for name, c in self.closed.items() if c.how == "unverified"}
+        return closed | {name: self.open[name] for name in self.expired(now) if self.open[name].external}
+
+    def contributing(self, purse: str, period: Period, now: datetime) -> list[str]:
+        """The reservations that *purse* is used up by in the period of *now*, open ones first; settled ones as far as
+        they are remembered."""
+        size, today = _SIZE[period], self.today((purse,), now)
+        known: list[tuple[str, Open | Closed]] = [*self.open.items(), *reversed(list(self.closed.items()))]
+        return [name for name, r in known if purse in r.purses and r.amount.of(purse) and r.day[:size] >= today[:size]]
+
     # Changing
 
     def reserve(self, name: str, wanted: Open) -> Ledger:
@@ -198,21 +227,24 @@ class Ledger:
     def settle(self, name: str, amount: Amount, how: Ended = "settled") -> Ledger:
         """End a reservation at *amount*. Raises NotFound, and Conflict when it was settled at another amount.
 
-        One that was settled at its estimate because its time was over may still be settled: the difference counts.
+        One that was settled at its estimate because its time was over may still be settled, once: the difference
+        counts.
         """
         known = self.open.get(name)
         if known is None:
             return self._settle_again(name, amount)
         rest = {key: open for key, open in self.open.items() if key != name}
-        closed = {**self.closed, name: Closed(amount, known.purses, known.day, how)}
+        if how == "expired" and known.external:
+            how = "unverified"
+        closed = {**self.closed, name: Closed(amount, known.purses, known.day, how, known.external)}
         charged = self.charge(known.purses, amount, known.day)
-        return replace(charged, open=rest, closed=dict(list(closed.items())[-MAX_CLOSED:]))
+        return replace(charged, open=rest, closed=_remembered(closed))
 
     def _settle_again(self, name: str, amount: Amount) -> Ledger:
         closed = self.closed.get(name)
         if closed is None:
             raise NotFound("there is no such reservation", hint="it was settled long ago, or never made")
-        if closed.amount == amount:
+        if closed.amount == amount and closed.how != "unverified":
             return self
         if closed.how == "settled":
             raise Conflict("this reservation was settled at another amount", hint="what was settled stands")
@@ -231,7 +263,7 @@ class Ledger:
         for cap in caps:
             used = self.spent(cap.purse, cap.period, now) + self.outstanding(cap.purse, cap.period, now)
             for threshold in cap.thresholds:
-                mark = f"{cap.purse}|{cap.period}|{day_of(now)[: _SIZE[cap.period]]}|{cap.limit}|{threshold:g}"
+                mark = f"{cap.purse}|{cap.period}|{period_of(cap.period, now)}|{cap.limit}|{threshold:g}"
                 if mark not in warned and used >= threshold * cap.limit:
                     warned.append(mark)
                     passed.append((cap, threshold))
@@ -242,6 +274,12 @@ class Ledger:
         kept = {key: end for key, end in self.throttled.items() if parse_time(end) > now}
         return replace(self, throttled={**kept, name: rfc3339(until)})
 
+    def saw(self, mandate: str, seen: Seen) -> Ledger:
+        """The ledger after *seen* was logged of *mandate*; an older event changes nothing."""
+        if seen.number <= self.mandates.get(mandate, Seen()).number:
+            return self
+        return replace(self, mandates={**self.mandates, mandate: seen})
+
     def tidied(self, now: datetime) -> Ledger:
         """Without the counters of runs that ended long ago."""
         oldest = day_of(now - timedelta(days=RUN_KEPT_DAYS))
@@ -249,9 +287,24 @@ class Ledger:
         return self if len(kept) == len(self.purses) else replace(self, purses=kept)
 
 
+def _remembered(closed: Mapping[str, Closed]) -> Mapping[str, Closed]:
+    """The last of *closed*; those that wait for a person's word before all others."""
+    if len(closed) <= MAX_CLOSED:
+        return closed
+    waiting = [name for name, c in closed.items() if c.how == "unverified"][-MAX_OPEN:]
+    others = [name for name, c in closed.items() if c.how != "unverified"][-MAX_CLOSED:]
+    kept = {*waiting, *others}
+    return {name: c for name, c in closed.items() if name in kept}
+
+
 def day_of(moment: datetime) -> str:
     """The UTC day of *moment*: ``2026-11-20``."""
     return moment.date().isoformat()
+
+
+def period_of(period: Period, moment: datetime) -> str:
+    """The period that *moment* lies in, as the beginning of its day: ``2026-11`` is a month."""
+    return day_of(moment)[: _SIZE[period]]
 
 
 def write_ledger(ledger: Ledger) -> bytes:
@@ -260,11 +313,16 @@ def write_ledger(ledger: Ledger) -> bytes:
         "schema": SCHEMA,
         "purses": {name: [c.day, c.day_sum, c.month_sum, c.total] for name, c in ledger.purses.items()},
         "open": {
-            name: [list(o.amount), list(o.purses), o.day, rfc3339(o.until), o.run] for name, o in ledger.open.items()
+            name: [list(o.amount), list(o.purses), o.day, rfc3339(o.until), o.run, *_named(o.external)]
+            for name, o in ledger.open.items()
         },
-        "closed": {name: [list(c.amount), list(c.purses), c.day, c.how] for name, c in ledger.closed.items()},
+        "closed": {
+            name: [list(c.amount), list(c.purses), c.day, c.how, *_named(c.external)]
+            for name, c in ledger.closed.items()
+        },
         "warned": list(ledger.warned),
         "throttled": dict(ledger.throttled),
+        "mandates": {name: list(seen) for name, seen in ledger.mandates.items()},
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
@@ -281,9 +339,21 @@ def read_ledger(data: bytes, path: str) -> Ledger:
             closed={name: _closed(row) for name, row in found["closed"].items()},
             warned=tuple(map(str, found["warned"])),
             throttled={str(name): str(until) for name, until in found.get("throttled", {}).items()},
+            mandates={name: _seen(row) for name, row in found.get("mandates", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise Corrupted(f"{path} is no ledger", hint="remove it: it is made again from the log", file=path) from exc
+
+
+def _named(tool: str | None) -> list[str]:
+    return [] if tool is None else [tool]
+
+
+def _seen(row: Any) -> Seen:
+    number, state, source_hash = row
+    if type(number) is not int:
+        raise ValueError("not a number")
+    return Seen(number, str(state), str(source_hash))
 
 
 def _counter(row: Any) -> tuple[str, int, int, int]:
@@ -300,12 +370,13 @@ def _amount(row: Any) -> Amount:
 
 
 def _closed(row: Any) -> Closed:
-    amount, purses, day, how = row
-    return Closed(_amount(amount), tuple(map(str, purses)), str(day), how)
+    amount, purses, day, how, *external = row
+    return Closed(_amount(amount), tuple(map(str, purses)), str(day), how, *map(str, external))
 
 
 def _open(row: Any) -> Open:
-    amount, purses, day, until, run = row
+    amount, purses, day, until, run, *external = row
     if type(day) is not str:
         raise ValueError("not a day")
-    return Open(_amount(amount), tuple(map(str, cast("list[object]", purses))), day, parse_time(until), run)
+    named = tuple(map(str, cast("list[object]", purses)))
+    return Open(_amount(amount), named, day, parse_time(until), run, *map(str, external))

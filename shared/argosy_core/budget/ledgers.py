@@ -6,6 +6,7 @@ from it. The file is what makes the answer to "may this still be spent" as cheap
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from anyio import to_thread
 
-from argosy_core.budget.ledger import Amount, Cap, Closed, Ended, Ledger, Open, day_of, read_ledger, write_ledger
+from argosy_core.budget.ledger import Amount, Cap, Closed, Ended, Ledger, Open, Seen, day_of, read_ledger, write_ledger
 from argosy_core.clock import Clock, parse_time
 from argosy_core.errors import AlreadyExists, Conflict, NotFound, Unavailable
 from argosy_core.ids import Ids
@@ -22,6 +23,7 @@ from argosy_core.storage.base import ABSENT, Content, Store
 
 FOLDER = "_fleet/budgets"
 WRITER = "judge"
+LIFECYCLE = frozenset({"mandate.granted", "mandate.revoked", "mandate.expired"})
 TRIES = 200  # compare-and-swap rounds before a writer gives up against other processes
 PAUSE_SECONDS = 0.002
 _T = TypeVar("_T")
@@ -137,7 +139,12 @@ class Ledgers:
     async def _log_expired(self, agent: str, name: str, ledger: Ledger) -> None:
         known = ledger.open[name]
         with suppress(Conflict):  # its holder settled it at this very moment, and corrects the ledger by that
-            await self.log(agent, "budget.expired", end_fields(name, known, known.amount), key=f"settle:{name}")
+            fields = end_fields(name, known, known.amount)
+            await self.log(agent, "budget.expired", fields, key=f"settle:{name}")
+            if known.external:
+                told = {"tool_name": known.external, "projected_usd": usd(known.amount.nano), "cost_kind": "external"}
+                told |= {"hint": f"say what it came to: {reconcile_command(agent, name, known.amount)}"}
+                await self.log(agent, "budget.external_unverified", fields | told, key=f"unverified:{name}")
 
     async def _found_again(self, agent: str) -> Ledger | None:
         """The ledger as the log tells it, when the file is not there and the log knows of one; None otherwise."""
@@ -147,9 +154,15 @@ class Ledgers:
             return None
         ledger = Ledger()
         async for line in self._chain.scan(agent):
-            if line.get("writer") == WRITER and str(line.get("kind", "")).startswith("budget."):
+            if line.get("writer") == WRITER and str(line.get("kind", "")).startswith(("budget.", "mandate.")):
                 ledger = _replayed(ledger, line)
         return ledger
+
+
+def reconcile_command(agent: str, name: str, amount: Amount) -> str:
+    """How a person says that the reservation *name* came to *amount*."""
+    stated = json.dumps({"reservation": name, "actual": usd(amount.nano)})
+    return f"mcp-host call judge_settle '{stated}' --role operator --agent {agent}"
 
 
 def end_fields(name: str, known: Open | Closed, amount: Amount) -> dict[str, Any]:
@@ -165,15 +178,32 @@ def _how(amount: Amount | None) -> Ended:
 def _replayed(ledger: Ledger, event: Mapping[str, Any]) -> Ledger:
     """*ledger* after what *event* says happened."""
     name, purses = str(event.get("reservation_id")), tuple(map(str, event.get("purses") or ()))
-    kind, day = event["kind"], str(event.get("day") or day_of(parse_time(str(event["ts"]))))
+    kind = event["kind"]
+    if kind in LIFECYCLE:
+        return ledger.saw(str(event.get("mandate_id")), seen_in(event))
+    day = str(event.get("day") or day_of(parse_time(str(event["ts"]))))
     if kind == "budget.reserve":
-        wanted = Open(Amount(*event["estimate"]), purses, day, parse_time(str(event["until"])), event.get("run_id"))
-        return ledger.reserve(name, wanted)
+        return ledger.reserve(name, _reserved(event, purses, day))
     if kind not in ("budget.settle", "budget.expired", "budget.correct"):
         return ledger
     amount = Amount(*event["actual"])
     if kind == "budget.correct":
+        closed = ledger.closed.get(name)
+        if name in ledger.open or (closed is not None and closed.how != "settled"):
+            return ledger.settle(name, amount)
         return ledger.charge(purses, amount.less(Amount(*event["was"])), day)
     if name in ledger.open:
         return ledger.settle(name, amount, "expired" if kind == "budget.expired" else "settled")
     return ledger.charge(purses, amount, day)
+
+
+def _reserved(event: Mapping[str, Any], purses: tuple[str, ...], day: str) -> Open:
+    amount = Amount(*event["estimate"])
+    is_external = event.get("cost_kind") == "external" and amount.nano
+    external = str(event.get("tool_name")) if is_external else None
+    return Open(amount, purses, day, parse_time(str(event["until"])), event.get("run_id"), external)
+
+
+def seen_in(event: Mapping[str, Any]) -> Seen:
+    """What an event of `LIFECYCLE` says of its mandate."""
+    return Seen(int(event.get("change") or 0), str(event["kind"]).rpartition(".")[2], str(event.get("source_hash")))

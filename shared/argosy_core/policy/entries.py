@@ -59,7 +59,8 @@ def items(lines: Iterable[Line]) -> tuple[Item, ...]:
 def entry_of(item: Item) -> Entry:
     """*item* as a setting: its text, without backticks and remark, is read as a YAML value. Raises YamlProblem."""
     if not item.children:
-        return value_entry(item.key, without_remark(item.text), item.line)
+        text = without_remark(item.text)
+        return value_entry(item.key, '"*"' if text == "*" else text, item.line)  # a bare star is no value in YAML
     if item.text:
         raise YamlProblem(item.children[0].line, f"nothing may stand below the value of {item.key}")
     if not any(child.key for child in item.children):
@@ -77,12 +78,20 @@ def value_entry(key: str, text: str, line: int) -> Entry:
 
 
 def without_remark(text: str) -> str:
-    """*text* without what explains it: ```x` — because``, ``x (because)``, ``x # because``, ``**x**`` are ``x``."""
-    text = text.strip().strip("*").strip()
+    """*text* without what explains it: ```x` — because``, ``x (because)``, ``x # because``, ``**x**`` are ``x``.
+
+    A star at its end that none at its beginning answers is no emphasis: ``shell__*`` stays what it is, and so does a
+    star alone.
+    """
+    text = text.strip()
+    if text == "*":
+        return text
+    emphasis = text[: len(text) - len(text.lstrip("*"))]
+    text = text.lstrip("*").strip().removesuffix(emphasis).strip()
     code = _REMARK_AFTER_CODE.match(text)
     if code:
         return code[1].strip()
-    return text if text[:1] in "[{\"'" else _REMARK.sub("", text).strip("*` ")
+    return text if text[:1] in "[{\"'" else _REMARK.sub("", text).strip("` ").removesuffix(emphasis).strip("` ")
 
 
 def split_item(text: str) -> tuple[str, str] | None:
