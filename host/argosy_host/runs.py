@@ -64,7 +64,8 @@ class Origin:
 class Run:
     """A run in progress. Everything it does is in the log under its id; this is only what the loop needs.
 
-    *is_heard* says that somebody makes something of what its model says about its calls.
+    *is_heard* says that somebody makes something of what its model says about its calls, *model_decision* that the
+    fleet's policy chose the model.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Run:
     judged_reads: JudgedReads = field(default_factory=JudgedReads)
     purse: Purse = field(default_factory=lambda: Purse(UNLIMITED))
     is_heard: bool = False
+    model_decision: Mapping[str, Any] | None = None
     skills: dict[str, str] = field(default_factory=dict[str, str])  # loaded ones: name to SHA-256 of what was read
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
@@ -108,6 +110,7 @@ class Run:
             "task": self.task[:2000],
             "task_hash": task_hash(self.task) if origin.key else None,
             "model": self.model or None,  # a client brings its own
+            "policy_decision": self.model_decision,
             "item": origin.item,
             "parent_run_id": origin.parent,
             "started_by": origin.started_by,

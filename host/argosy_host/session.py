@@ -37,6 +37,7 @@ from argosy_host.gating.statements import are_heard
 from argosy_host.interventions import Inbox
 from argosy_host.judge_model import JudgeModel, closing
 from argosy_host.loop import END_SECONDS, Loop
+from argosy_host.model_rule import model_decision, ruled_model
 from argosy_host.narrative import narrate
 from argosy_host.presence import Presence
 from argosy_host.progress import Progress
@@ -113,6 +114,7 @@ async def run_task(
                 ready.judged_reads,
                 ready.purse,
                 ready.is_heard,
+                ready.model_decision,
             )
             opened = model or functools.partial(open_model, ready.provider)
             other = None if model else functools.partial(_other_model, ready.view.model)
@@ -164,6 +166,7 @@ class _Ready:
     provider: str
     judge_model: JudgeModel
     is_heard: bool
+    model_decision: Mapping[str, Any] | None
 
 
 def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, shared: Shared | None) -> _Ready:
@@ -171,7 +174,8 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
     try:
         reader = VaultReader(store.files)
         view = find_agent(reader, options.agent)
-        name, provider = choose_model(options.model, view.model)
+        ruled = ruled_model(reader, view.name)
+        name, provider = choose_model(options.model, view.model, ruled)
         preload(provider)
         judge_model = JudgeModel(reader, view.name, name)
         judge_model.preload()
@@ -202,7 +206,7 @@ def _prepare(options: RunOptions, clock: Clock, ids: Ids, progress: Progress, sh
         raise
     return _Ready(
         run_id, token, config, reader, view, servers, secrets, judged_reads(reader, view), purse, name, provider,
-        judge_model, are_heard(reader, view),
+        judge_model, are_heard(reader, view), model_decision(ruled, options.model, view.model),
     )  # fmt: skip
 
 

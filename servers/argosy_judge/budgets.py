@@ -23,6 +23,7 @@ from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.grant_store import GrantStore
 from argosy_judge.mandate_events import MandateEvents
+from argosy_judge.mandate_locks import MandateLocks
 from argosy_judge.models import BudgetLine, Condition, Estimate, Reservation, Settlement
 from argosy_judge.standing import StandingPolicies
 
@@ -48,6 +49,7 @@ class Budgets:
         grants: GrantStore,
         ledgers: Ledgers,
         mandates: MandateEvents,
+        locks: MandateLocks,
     ) -> None:
         self._clock = config.clock
         self._ids = config.ids
@@ -56,6 +58,7 @@ class Budgets:
         self._grants = grants
         self._ledgers = ledgers
         self._mandates = mandates
+        self._locks = locks
 
     async def reserve(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> Reservation:
         """Set *estimate* aside. Raises BudgetExhausted with what to do instead, and Corrupted for a cap
@@ -124,6 +127,7 @@ class Budgets:
             return found.settle(name, amount), None
 
         await to_thread.run_sync(self._ledgers.change_now, agent, close)
+        await self._locks.give(agent, known.purses, name)
         return Settlement(reservation=name, usd=usd(amount.nano))
 
     async def _log_end(self, agent: str, kind: str, fields: Mapping[str, Any], key: str) -> None:

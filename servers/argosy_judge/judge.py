@@ -35,6 +35,7 @@ from argosy_judge.health import judgment_findings
 from argosy_judge.hearing import UNKNOWN, Hearing, Outcome, build_case, close_hearing, open_hearing, others_asked
 from argosy_judge.inspection import inspect
 from argosy_judge.mandate_events import MandateEvents
+from argosy_judge.mandate_locks import TIMED_OUT, MandateLocks, is_locked, locking_charge
 from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
 from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
@@ -69,7 +70,8 @@ class Judge:
         self.grants = GrantStore(config, files)
         self.ledgers = Ledgers(config.store, config.clock, config.ids)
         self._mandates = MandateEvents(self.ledgers, config.store.chain, config.clock)
-        self.budgets = Budgets(config, self._policies, self.grants, self.ledgers, self._mandates)
+        self._locks = MandateLocks(config.store.leases, config.clock)
+        self.budgets = Budgets(config, self._policies, self.grants, self.ledgers, self._mandates, self._locks)
         self._calls = ModelCalls(config, self.ledgers)
         self._root = config.store.root
         scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))
@@ -126,6 +128,8 @@ class Judge:
             outcome = close_hearing(hearing, None)
         else:
             outcome = await to_thread.run_sync(close_hearing, hearing, answer)
+        if hearing.case is not None and is_locked(hearing.case, outcome.decision.raw):
+            hearing.case.charges.append(locking_charge(hearing.case))
         if hearing.case is not None and (hearing.case.charges or outcome.decision.reason.startswith(_INCONSISTENT)):
             outcome = await self._charge(hearing.case, outcome)
         if self._mandates.has_news(hearing.standing, hearing.case):
@@ -171,13 +175,29 @@ class Judge:
                 return outcome
             if outcome.decision.outcome is not Verdict.ALLOW or outcome.decision.raw is not Verdict.ALLOW:
                 return outcome
-            name = await self._set_aside(case)
+            name = await self._reserve(case)
         except ArgosyError as error:
+            if error.message.startswith(TIMED_OUT):
+                return replace(outcome, decision=blocked(error.message))
             reason = f"{Failure.BUDGET_EXHAUSTED}: {error.message}"
             return replace(outcome, decision=blocked(reason, Failure.BUDGET_EXHAUSTED))
         if isinstance(name, Decision):
             return replace(outcome, decision=name)
         return replace(outcome, reservation=name)
+
+    async def _reserve(self, case: Case) -> str | Decision:
+        """Set the cost of an allowed call aside under a name, its mandate locked where that is due."""
+        name, kept = self._ids.random(8).hex(), False
+        locked = is_locked(case, Verdict.ALLOW)
+        if locked:
+            await self._locks.take(case, name)
+        try:
+            refused = await self._set_aside(case, name)
+            kept = refused is None
+        finally:
+            if locked and not kept:
+                await self._locks.give(case.agent, locking_charge(case).purses, name)
+        return refused or name
 
     async def _throttle(self, case: Case) -> None:
         until, now = rebind_until(case), case.situation.now
@@ -187,9 +207,10 @@ class Judge:
 
         await self.ledgers.change(case.agent, mark)
 
-    async def _set_aside(self, case: Case) -> str | Decision:
+    async def _set_aside(self, case: Case, name: str) -> Decision | None:
+        """Make the reservation *name*; the decision that there is none where a cap forbids it."""
         charges: list[Charge] = case.charges
-        now, name = self._clock.now(), self._ids.random(8).hex()
+        now = self._clock.now()
         caps = [cap for charge in charges for cap in charge.caps]
         purses = tuple(dict.fromkeys(purse for charge in charges for purse in charge.purses))
         nano, counted = max(c.nano for c in charges), any(c.counts_action for c in charges)
@@ -215,7 +236,7 @@ class Judge:
             "estimate": [*amount], "purses": [*purses], "day": done, "until": rfc3339(until),
         }  # fmt: skip
         await self.ledgers.log(case.agent, "budget.reserve", fields)
-        return name
+        return None
 
     def _judgment(self, hearing: Hearing, outcome: Outcome) -> Judgment:
         standing, classified, decision = hearing.standing, hearing.classified, outcome.decision

@@ -455,3 +455,61 @@ async def test_a_mandate_opens_nothing_that_another_rule_closes(bench: Bench) ->
     assert (await evaluate(bench, **citing())).fields["outcome"] == "escalate"
     bench.write("policy.md", "## Tools\n\n- deny: bank__pay\n")
     assert (await evaluate(bench, **citing())).fields["outcome"] == "block"
+
+
+# One call of high risk at a time under a mandate
+
+HIGH = "## Tool classification\n\n- bank__pay: high_risk\n"
+JUDGED = "## Class policy\n\n- high_risk: judge_required\n"
+
+
+def locked(bench: Bench, costs: str = "") -> Bench:
+    bench.write("harbor/judges.md", JUDGED)
+    bench.write("harbor/tools.md", f"# Tools\n\n{costs}{HIGH}")
+    bench.write("harbor/mandates.md", MANDATE if costs else MANDATE.replace("  daily_external_usd: 0.5\n", "").replace(
+        "  requires_escalation_above_external_usd: 0.3\n", ""))  # fmt: skip
+    return bench
+
+
+@pytest.mark.parametrize("costs", ["", COSTS], ids=["costs nothing", "costs something"])
+async def test_two_calls_of_high_risk_under_one_mandate_come_one_after_the_other(bench: Bench, costs: str) -> None:
+    locked(bench, costs)
+    first = await evaluate(bench, **citing())
+    assert first.fields["outcome"] == "allow" and first.fields["reservation"]
+    started = bench.clock.monotonic()
+    other = await evaluate(bench, **citing())
+    assert other.fields["outcome"] == "block"
+    assert other.fields["reason"].startswith("mandate_high_risk_lock_timeout")
+    assert other.fields["reservation"] is None
+    assert 30 <= bench.clock.monotonic() - started < 31
+    await host(bench, "judge_settle", reservation=first.fields["reservation"], actual=0)
+    assert (await evaluate(bench, **citing())).fields["outcome"] == "allow"
+
+
+async def test_a_lock_ends_with_who_died_holding_it(bench: Bench) -> None:
+    locked(bench)
+    assert (await evaluate(bench, **citing())).fields["outcome"] == "allow"
+    turn(bench, 61)
+    assert (await evaluate(bench, **citing())).fields["outcome"] == "allow"
+
+
+async def test_the_owner_says_how_long_a_lock_is_waited_for(bench: Bench) -> None:
+    locked(bench).write("harbor/judges.md", f"{JUDGED}\n## Mandates\n\n- high_risk_lock_timeout_s: 0\n")
+    await evaluate(bench, **citing())
+    started = bench.clock.monotonic()
+    assert (await evaluate(bench, **citing())).fields["outcome"] == "block"
+    assert bench.clock.monotonic() - started < 1
+
+
+async def test_a_call_that_a_cap_stops_holds_no_lock(bench: Bench) -> None:
+    locked(bench, COSTS).write("policy.md", "## Cost caps\n\n- daily_usd: 0.1\n")
+    assert (await evaluate(bench, **citing())).fields["outcome"] == "block"
+    bench.write("policy.md", POLICY)
+    turn(bench, 3)
+    assert (await evaluate(bench, **citing())).fields["outcome"] == "allow"
+
+
+async def test_what_is_of_a_lower_class_waits_for_nobody(bench: Bench) -> None:
+    locked(bench, COSTS).write("harbor/tools.md", f"# Tools\n\n{COSTS}")
+    for _ in range(2):
+        assert (await evaluate(bench, **citing())).fields["outcome"] == "allow"

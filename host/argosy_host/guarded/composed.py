@@ -23,6 +23,7 @@ from argosy_core.views.agents import load_agent
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.compose import Fleet, compose, load_server
 from argosy_host.judge_model import JudgeModel, closing
+from argosy_host.model_rule import ruled_model
 from argosy_host.progress import Progress
 from argosy_host.providers.choosing import choose_model
 from argosy_host.session import NEEDED, fleet_servers
@@ -142,7 +143,9 @@ class Composed:
             progress.problem(f"the agent {agent} cannot be read: {error}")
             view = None
         if view is not None:
-            self._judge_model = JudgeModel(reader, view.name, choose_model(None, view.model)[0])
+            self._judge_model = JudgeModel(
+                reader, view.name, choose_model(None, view.model, ruled_model(reader, view.name))[0]
+            )
         found = fleet_servers(reader, view, Approvals(state_folder()), self._config.store.root, progress)
         foreign = [server for server in found if not server.own] if self._shows_foreign else []
         self.has_foreign = bool(foreign)

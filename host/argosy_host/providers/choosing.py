@@ -16,8 +16,10 @@ OFFLINE, ANTHROPIC, OPENAI = "offline", "anthropic", "openai"
 DEFAULT_CLAUDE = "claude-sonnet-5"
 
 
-def choose_model(wanted: str | None, file: ModelFile) -> tuple[str, str]:
-    """(model name, provider): what was asked for, else the agent's own where it can be reached, else the built-in."""
+def choose_model(wanted: str | None, file: ModelFile, ruled: str | None = None) -> tuple[str, str]:
+    """(model name, provider): what the fleet's policy has *ruled*, whether it can be reached or not, else what was
+    asked for, else the agent's own where it can be reached, else the built-in."""
+    wanted = ruled or wanted
     if wanted:
         return named_model(wanted, file.provider if wanted == file.default_model else None)
     default = file.default_model
