@@ -7,10 +7,12 @@ All methods block; call them off the event loop.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from argosy_core.canonical import sha256_hex
@@ -28,7 +30,7 @@ from argosy_core.ids import Ids, SystemIds
 from argosy_core.locks import LockFolder
 from argosy_core.names import check_path, is_sound
 from argosy_core.os_errors import os_errors
-from argosy_core.walk import DIRECTORY, FolderWalk
+from argosy_core.walk import FolderWalk
 
 __all__ = ["ABSENT", "ANY", "MAX_FILE_BYTES", "STATE_FOLDER", "Content", "Expect", "FileInfo", "Vault"]
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -104,23 +106,22 @@ class Vault:
 
         Raises PermissionDenied when one is a link or a device, which `info` takes for a missing file.
         """
-        for name in (folder, *names) if folder else names:
-            if len(check_path(name)) > 1:
-                raise InvalidArgument(f"{name} is no single name")
-        opened = self._walk.opened(self._root_fd, folder, DIRECTORY) if folder else nullcontext(self._root_fd)
+        paths = _single_names(folder, tuple(names))
         try:
-            with os_errors(folder), opened as fd:
-                return tuple(self._stamp_in(fd, name, folder) for name in names)
+            with os_errors(folder):
+                if folder and not stat.S_ISDIR(self.fs.stat(folder, dir_fd=self._root_fd).st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+                return tuple(map(self._stamp_of, paths))
         except NotFound:
-            return (None,) * len(names)
+            return (None,) * len(paths)
 
-    def _stamp_in(self, folder: int, name: str, path: str) -> tuple[int, int] | None:
+    def _stamp_of(self, path: str) -> tuple[int, int] | None:
         try:
-            info = self.fs.stat(name, dir_fd=folder)
+            info = self.fs.stat(path, dir_fd=self._root_fd)
         except FileNotFoundError:
             return None
         if not stat.S_ISREG(info.st_mode):
-            raise PermissionDenied(f"{path}/{name} is not a regular file", path=f"{path}/{name}")
+            raise PermissionDenied(f"{path} is not a regular file", path=path)
         return info.st_mtime_ns, info.st_size
 
     def folders(self, path: str = "") -> list[str]:
@@ -373,3 +374,12 @@ class Vault:
         view = memoryview(data)
         while view:
             view = view[self.fs.write(fd, view) :]
+
+
+@lru_cache(maxsize=256)  # policies are asked for by the same few names, before every action
+def _single_names(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The paths of *names* in *folder*. Raises InvalidArgument when one of them is no single name."""
+    for name in (folder, *names) if folder else names:
+        if len(check_path(name)) > 1:
+            raise InvalidArgument(f"{name} is no single name")
+    return tuple(f"{folder}/{name}" if folder else name for name in names)

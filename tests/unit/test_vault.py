@@ -296,3 +296,21 @@ def test_listing_leaves_links_and_hidden_files_out(vault: Vault, tmp_path: Path)
 def test_a_vault_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="mcp-host init"):
         Vault(tmp_path / "none")
+
+
+def test_stamps_are_those_of_plain_files_and_no_link_leads_to_one(vault: Vault, tmp_path: Path) -> None:
+    vault.replace("harbor/tools.md", b"# Tools\n")
+    known = vault.info("harbor/tools.md")
+    assert known is not None
+    assert vault.stamps("harbor", ["tools.md", "gone.md"]) == (known.stamp, None)
+    assert vault.stamps("nobody", ["tools.md"]) == (None,)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/tools.md").write_text("# Loose\n")
+    (vault.root / "linked").symlink_to(tmp_path / "elsewhere")
+    (vault.root / "harbor/loose.md").symlink_to(tmp_path / "elsewhere/tools.md")
+    for folder, name in (("linked", "tools.md"), ("harbor", "loose.md"), ("harbor/tools.md", "x")):
+        with pytest.raises(ArgosyError):
+            vault.stamps(folder, [name])
+    (vault.root / "plain").write_text("no folder")
+    with pytest.raises(ArgosyError):
+        vault.stamps("plain", ["x"])
