@@ -17,12 +17,11 @@ from argosy_core.errors import ArgosyError
 from argosy_core.ids import new_id
 from argosy_core.off_loop import about_to_wait, here_or_off_loop, off_loop
 from argosy_core.policy.grants import UNLIMITED
-from argosy_core.policy.judgment import EnforcementAction, Failure, JudgeError, JudgeProposalInvalid
-from argosy_core.policy.money import usd
+from argosy_core.policy.judgment import Failure, JudgeError, JudgeProposalInvalid
 from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.storage.near_files import NearFiles
-from argosy_core.types import Caller, ClassPolicy, Role, Verdict
+from argosy_core.types import Caller, Role, Verdict
 from argosy_core.views.agents import list_agents
 from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.budgets import Budgets
@@ -34,12 +33,12 @@ from argosy_judge.grant_store import GrantStore
 from argosy_judge.health import judgment_findings
 from argosy_judge.hearing import UNKNOWN, Hearing, Outcome, build_case, close_hearing, open_hearing, others_asked
 from argosy_judge.inspection import inspect
+from argosy_judge.judgment_form import judgment_of
 from argosy_judge.mandate_events import MandateEvents
 from argosy_judge.mandate_locks import TIMED_OUT, MandateLocks, is_locked, locking_charge
 from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
 from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
-from argosy_judge.policy_decisions import policy_decision
 from argosy_judge.proposal import Proposal, is_small, read_proposal
 from argosy_judge.reconciling import unverified_findings
 from argosy_judge.scope_rules import ScopeRules
@@ -47,7 +46,6 @@ from argosy_judge.seats import Heard, failed
 from argosy_judge.specialists import BudgetRules, ClassRules, Faults, ModeRules
 from argosy_judge.standing import JUDGES, MANDATES, MCP, POLICY, REGISTRY, TOOLS, StandingPolicies, files_of
 
-JUDGE_ID = "rules"
 POLICY_URI = "judge://policy"
 _INCONSISTENT = "mandate_state_inconsistent"
 
@@ -239,32 +237,7 @@ class Judge:
         return None
 
     def _judgment(self, hearing: Hearing, outcome: Outcome) -> Judgment:
-        standing, classified, decision = hearing.standing, hearing.classified, outcome.decision
-        action_class, heard = classified.action_class, outcome.heard
-        return Judgment(
-            outcome=decision.outcome,
-            reason=decision.reason,
-            judge_id=JUDGE_ID if heard is None else "ensemble",
-            policy_version=standing.version,
-            enforcement_action=decision.enforcement_action,
-            proposal_id=hearing.proposal_id,
-            classification=action_class,
-            classification_source=classified.source,
-            class_policy=standing.policy.class_policy[action_class],
-            class_policy_source=standing.policy.source[action_class],
-            arguments_hash=hearing.case.proposal.arguments_hash if hearing.case else "",
-            raw_outcome=decision.raw,
-            synthesis_source=_synthesis(hearing, outcome),
-            triggered_by=f"failure_policy:{decision.failure}" if decision.failure else None,
-            policy_decision=policy_decision(hearing.case, decision.raw, decision.outcome, decision.reason),
-            amendment=None if outcome.amendment is None else dict(outcome.amendment),
-            amended=_amended(hearing, outcome),
-            judges=[] if heard is None else _records(hearing, heard),
-            reservation=outcome.reservation,
-            model_id=heard.model_id if heard else None,
-            latency_ms=round((self._clock.monotonic() - hearing.started) * 1000, 3),
-            cost_usd=usd(heard.cost_nano) if heard else 0.0,
-        )
+        return judgment_of(hearing, outcome, round((self._clock.monotonic() - hearing.started) * 1000, 3))
 
     # Explaining
 
@@ -375,34 +348,3 @@ def _failed(hearing: Hearing, error: ArgosyError) -> Hearing:
     failure = error if isinstance(error, JudgeError) else JudgeError(error.message, hint=error.hint)
     decision = conclude(hearing.case, [*hearing.opinions, failed(hearing.case, failure)])
     return replace(hearing, question=None, decision=decision)
-
-
-def _synthesis(hearing: Hearing, outcome: Outcome) -> str | None:
-    """Which policy gave the verdict, where no judge did."""
-    case, decision = hearing.case, outcome.decision
-    if decision.failure is not None:
-        return "failure_policy"
-    if case is None or outcome.heard is not None or decision.outcome is not Verdict.ESCALATE:
-        return None
-    by_class = case.class_policy.rank >= ClassPolicy.JUDGE_REQUIRED.rank and case.proposal.mandate is None
-    return "class_policy" if by_class else None
-
-
-def _amended(hearing: Hearing, outcome: Outcome) -> dict[str, Any] | None:
-    if outcome.amended is not None:
-        return dict(outcome.amended)
-    # What a person made of it is decided where it was put together; it may run now, or be asked about again.
-    person = hearing.decision is not None and "revision_of" in hearing.raw
-    acts = (EnforcementAction.OPERATOR_REVISE_EXECUTED, EnforcementAction.ESCALATE_PENDING)
-    return dict(hearing.raw) if person and outcome.decision.enforcement_action in acts else None
-
-
-def _records(hearing: Hearing, heard: Heard) -> list[dict[str, Any]]:
-    """One part for each judge beyond the rules, as the log keeps one event for each."""
-    rules = max((o.verdict for o in hearing.opinions), key=lambda v: v.rank, default=Verdict.ALLOW)
-    pending = EnforcementAction.ALLOW_PENDING_NEXT_JUDGE
-    records = [{"judge_id": JUDGE_ID, "outcome": rules.value, "enforcement_action": pending.value}]
-    votes = [{"judge_id": vote.seat, "outcome": vote.outcome.value, "reason": vote.reason} for vote in heard.votes]
-    if not votes:
-        votes = [{"judge_id": "judge", "outcome": heard.opinion.verdict.value, "reason": heard.opinion.reason}]
-    return [*records, *votes]
