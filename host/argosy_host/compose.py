@@ -51,6 +51,7 @@ START_SECONDS = 20.0  # how long a server outside this process may take to answe
 CALL_SECONDS = 60.0
 JUDGE = "judge"
 STDERR_TAIL_LINES = 5
+MAX_CONTEXTS = 64
 DIRECT = frozenset({"log", "judge"})  # of this process: called several times around every call
 # No child of a vault's naming gets these.
 WITHHELD = ("ARGOSY_SECRET_", "ARGOSY_PASSPHRASE", "ARGOSY_HOST_KEY", KEY_VARIABLE)
@@ -70,6 +71,9 @@ class Fleet:
     local: set[str] = field(default_factory=set[str])
     direct: dict[str, ArgosyServer] = field(default_factory=dict[str, ArgosyServer])
     sampled: set[str] = field(default_factory=set[str])  # those that may ask for a completion
+    _contexts: dict[tuple[str, str | None], Context[Any, Any]] = field(
+        default_factory=dict[tuple[str, "str | None"], "Context[Any, Any]"]
+    )
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], token: str | None, *, timeout_seconds: float = CALL_SECONDS
@@ -90,7 +94,9 @@ class Fleet:
             direct = self.direct.get(info.server)
             if direct is not None:
                 with anyio.fail_after(timeout_seconds):
-                    result = await call_directly(direct, info.remote_name, arguments, meta)
+                    result = await direct.call_tool(
+                        info.remote_name, dict(arguments), self._context(info.server, direct, token if meta else None)
+                    )
                 if isinstance(result, CallToolResult):
                     return result
             return await self._send(info, dict(arguments), meta, timeout_seconds)
@@ -101,6 +107,15 @@ class Fleet:
         except RuntimeError:
             # The SDK repeats the value that broke the tool's own schema; whatever it was, it goes nowhere.
             raise Unavailable(f"{info.server} gave no valid result for {tool}", hint="mend the server") from None
+
+    def _context(self, name: str, server: ArgosyServer, token: str | None) -> Context[Any, Any]:
+        """What a call without a protocol around it is made in: nothing but who calls, so that calls may share it."""
+        found = self._contexts.get((name, token))
+        if found is None:
+            if len(self._contexts) >= MAX_CONTEXTS:
+                self._contexts.clear()
+            found = self._contexts[name, token] = context_of(server, {RUN_META: token} if token else None)
+        return found
 
     async def _send(
         self, info: ToolInfo, arguments: dict[str, Any], meta: Any, timeout_seconds: float
@@ -142,17 +157,15 @@ class _NoSession:
 _NO_SESSION = _NoSession()
 
 
-async def call_directly(
-    server: ArgosyServer, tool: str, arguments: Mapping[str, Any], meta: Any
-) -> CallToolResult | InputRequiredResult:
-    """Call a tool of a server in this process without the protocol around it; who calls, and whether that role may, is
-    looked at by the server as in any call. What needs a client first is an InputRequiredResult, and nothing is done."""
+def context_of(server: ArgosyServer, meta: Any) -> Context[Any, Any]:
+    """For calling a tool of a server in this process without the protocol around it; who calls, and whether that role
+    may, is looked at by the server as in any call. What needs a client first is an InputRequiredResult, and nothing is
+    done."""
     request: ServerRequestContext[Any, Any] = ServerRequestContext(
         session=cast("Any", _NO_SESSION), lifespan_context=None, protocol_version="2026-07-28", method="tools/call",
         meta=meta,
     )  # fmt: skip
-    context: Context[Any, Any] = Context(request_context=request, mcp_server=server, subscriptions=server.bus)
-    return await server.call_tool(tool, dict(arguments), context)
+    return Context(request_context=request, mcp_server=server, subscriptions=server.bus)
 
 
 def load_server(name: str, config: ServerConfig) -> ArgosyServer:
