@@ -126,12 +126,11 @@ class Judge:
             outcome = close_hearing(hearing, None)
         else:
             outcome = await to_thread.run_sync(close_hearing, hearing, answer)
-        if hearing.case is not None and is_locked(hearing.case, outcome.decision.raw):
-            hearing.case.charges.append(locking_charge(hearing.case))
-        if hearing.case is not None and (hearing.case.charges or outcome.decision.reason.startswith(_INCONSISTENT)):
-            outcome = await self._charge(hearing.case, outcome)
-        if self._mandates.has_news(hearing.standing, hearing.case):
-            await self._mandates.tell(hearing.standing, hearing.case, outcome, hearing.proposal_id)
+        case = hearing.case
+        if case is not None and (case.charges or is_locked(case) or outcome.decision.reason.startswith(_INCONSISTENT)):
+            outcome = await self._charge(case, outcome)
+        if self._mandates.has_news(hearing.standing, case):
+            await self._mandates.tell(hearing.standing, case, outcome, hearing.proposal_id)
         return self._judgment(hearing, outcome)
 
     def read_reply(self, hearing: Hearing, text: str, model: str | None, meta: Mapping[str, Any] | None) -> Heard:
@@ -186,8 +185,9 @@ class Judge:
     async def _reserve(self, case: Case) -> str | Decision:
         """Set the cost of an allowed call aside under a name, its mandate locked where that is due."""
         name, kept = self._ids.random(8).hex(), False
-        locked = is_locked(case, Verdict.ALLOW)
+        locked = is_locked(case)
         if locked:
+            case.charges.append(locking_charge(case))
             await self._locks.take(case, name)
         try:
             refused = await self._set_aside(case, name)

@@ -9,7 +9,7 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.clock import Clock
 from argosy_core.errors import Conflict, Unavailable
 from argosy_core.storage.base import Leases
-from argosy_core.types import ActionClass, Verdict
+from argosy_core.types import ActionClass
 from argosy_judge.cases import Case, Charge
 
 TIMED_OUT = "mandate_high_risk_lock_timeout"
@@ -50,10 +50,9 @@ class MandateLocks:
                 await self._leases.release(lease)
 
 
-def is_locked(case: Case, outcome: Verdict) -> bool:
-    """Whether *case*, decided as *outcome*, runs under the lock of its mandate."""
-    cites = case.proposal.mandate is not None and case.action_class is ActionClass.HIGH_RISK
-    return cites and outcome is Verdict.ALLOW
+def is_locked(case: Case) -> bool:
+    """Whether *case*, once it is allowed, runs under the lock of its mandate."""
+    return case.proposal.mandate is not None and case.action_class is ActionClass.HIGH_RISK
 
 
 def locking_charge(case: Case) -> Charge:

@@ -13,8 +13,8 @@ from argosy_core.clock import Clock
 from argosy_core.ids import Ids
 from argosy_core.storage.base import PIECE_BYTES, Entry, Head, Piece, VerifyReport
 from argosy_core.storage.chain_anchors import anchors_path
-from argosy_core.storage.chain_appends import Append
-from argosy_core.storage.chain_lines import check_append, parse_line
+from argosy_core.storage.chain_appends import Append, asked
+from argosy_core.storage.chain_lines import parse_line
 from argosy_core.storage.chain_redaction import no_entry, redact_line
 from argosy_core.storage.chain_verify import verify_streams
 from argosy_core.storage.postgres.batches import Batches
@@ -56,9 +56,7 @@ class PostgresChain:
         key: str | None = None,
         expect_seq: int | None = None,
     ) -> Entry:
-        check_append(writer, event, key)
-        event = {**event, "key": key} if key is not None else event
-        append = Append(stream, writer, event, key, expect_seq)
+        append = asked(stream, writer, event, key, expect_seq)
         await self._database.background.call(lambda: self._submit(stream, append))
         return append.result()
 
