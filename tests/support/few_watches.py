@@ -28,9 +28,15 @@ class FewWatches:
     def _told(self, root: Path | str, changes: Any) -> Any:
         for batch in changes:
             for _, path in batch:
-                if os.path.isdir(path) and len(self._watched) < self.most:
-                    self._watched.add(path)
+                if os.path.isdir(path):
+                    self._follow(path)
             yield batch
+
+    def _follow(self, made: str) -> None:
+        """What is in a folder just made gets its watch with it: not all of it is named in a change of its own."""
+        for folder, _, _ in os.walk(made):
+            if len(self._watched) < self.most:
+                self._watched.add(folder)
 
     def _take(self, folder: str) -> None:
         if len(self._watched) >= self.most:
