@@ -39,6 +39,7 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.documents import DocumentServer
 from argosy_core.serving.icons import icon_of
 from argosy_core.serving.identity import TokenVerifier, WhoCalls, identify
+from argosy_core.serving.quick_calls import PlainCall, QuickCalls
 from argosy_core.serving.results import DoctorFinding, DoctorReport, Health
 from argosy_core.serving.schema_cache import fill_schemas
 from argosy_core.serving.shaping import explain_crash, explain_validation, shape_error, shape_result
@@ -114,6 +115,7 @@ class ArgosyServer(DocumentServer):
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
         trace_when_taken(self._lowlevel_server)
         self._lowlevel_server.get_tool_input_schema = self.input_schema_of
+        self.middleware.append(QuickCalls(self, self._lowlevel_server.server_info))
         self._add_status_resource()
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
 
@@ -126,11 +128,7 @@ class ArgosyServer(DocumentServer):
 
     def caller_of(self, ctx: Context[Any, Any] | None) -> Caller:
         """The caller of the request behind *ctx*. Raises Unauthenticated for a bad token."""
-        try:
-            meta = ctx.request_context.meta if ctx is not None else None
-        except ValueError:  # called as a library, outside of any request
-            meta = None
-        return identify(meta, self._launched, self._verifier)
+        return identify(_meta_of(ctx), self._launched, self._verifier)
 
     async def resource_of(self, read: Callable[..., Awaitable[str]], *arguments: str) -> str:
         """A document of the launched agent for a resource: *read* is called with the agent's name and *arguments*.
@@ -225,10 +223,26 @@ class ArgosyServer(DocumentServer):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
+        return await self._answer(PlainCall(name, arguments, _meta_of(context)), context)
+
+    def takes_plainly(self, tool: str) -> bool:
+        entry = self.entries.get(tool)
+        return entry is not None and entry.is_plain
+
+    async def answer_plainly(self, call: PlainCall) -> CallToolResult:
+        result = await self._answer(call, None)
+        assert isinstance(result, CallToolResult)  # who does not see the request has nobody to ask
+        return result
+
+    async def _answer(
+        self, call: PlainCall, context: Context[None, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
+        name = call.tool
         try:
-            caller = self.caller_of(context)
-            entry = self._callable_entry(name, arguments, caller)
-            value: Any = await entry.run(arguments, context or Context(mcp_server=self), caller)
+            caller = identify(call.meta, self._launched, self._verifier)
+            entry = self._callable_entry(name, call.arguments, caller)
+            surroundings = None if entry.is_plain else context or Context(mcp_server=self)
+            value: Any = await entry.run(call.arguments, caller, surroundings)
             return value if isinstance(value, InputRequiredResult) else shape_result(value)
         except ArgosyError as error:
             return shape_error(error)
@@ -356,6 +370,13 @@ def need_agent(caller: Caller) -> str:
     if caller.agent is None:
         raise InvalidArgument("no agent was chosen", hint="start with --agent NAME, or set default_agent in fleet.md")
     return caller.agent
+
+
+def _meta_of(ctx: Context[Any, Any] | None) -> Mapping[str, Any] | None:
+    try:
+        return ctx.request_context.meta if ctx is not None else None
+    except ValueError:  # called as a library, outside of any request
+        return None
 
 
 def _cause(tool: str, error: ToolError) -> ArgosyError:

@@ -85,11 +85,20 @@ class ToolEntry:
         """What reads its arguments."""
         return ArgumentReader(self.tool.fn_metadata)
 
-    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], caller: Caller) -> Any:
-        """What the function returns. Raises InvalidArgument and what it raises, itself or as a ToolError's cause."""
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the function asks for nothing but its arguments and who calls."""
+        return self.given is not None and self.given[1] is None
+
+    async def run(self, arguments: dict[str, Any], caller: Caller, context: Context[Any, Any] | None) -> Any:
+        """What the function returns; only one that `is_plain` needs no *context*.
+
+        Raises InvalidArgument and what it raises, itself or as a ToolError's cause.
+        """
         # The SDK's way costs as much as many a tool: it resolves dependencies in rounds, in which a client may be
         # asked something. Who calls is known already.
         if self.given is None:
+            assert context is not None
             return await self.tool.run(arguments, context)
         try:
             values = self.reader.read(arguments)
