@@ -14,7 +14,6 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp_types import SERVER_INFO_META_KEY, CallToolResult, Implementation
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-_OLDER_VERSIONS = frozenset({"2025-06-18", "2025-11-25"})  # those before them know no structured content
 _MODERN_VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 _PLAIN = frozenset({"name", "arguments", "_meta"})
 
@@ -51,9 +50,6 @@ class QuickCalls(ServerMiddleware[Any]):
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method != "tools/call":
             return await call_next(ctx)
-        is_modern = ctx.protocol_version in _MODERN_VERSIONS
-        if not is_modern and ctx.protocol_version not in _OLDER_VERSIONS:
-            return await call_next(ctx)
         call = _plain(ctx.params)
         if call is None or not self._server.takes_plainly(call.tool):
             return await call_next(ctx)
@@ -61,7 +57,7 @@ class QuickCalls(ServerMiddleware[Any]):
             result = await call_next(ctx)
             self._read = call.meta  # it would have raised
             return result
-        return self._written(await self._server.answer_plainly(call), is_modern)
+        return self._written(await self._server.answer_plainly(call), ctx.protocol_version in _MODERN_VERSIONS)
 
     def _written(self, result: CallToolResult, is_modern: bool) -> dict[str, Any]:
         written: dict[str, Any] = {
