@@ -1,4 +1,4 @@
-"""A plain call is answered by the shorter way exactly as by the longer one, and what is not plain goes the longer one."""
+"""A plain call is answered by the shorter way as by the longer one, and what is not plain goes the longer one."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ class Incoming:
         self._lines = lines
         self._held: deque[SessionMessage | Exception] = deque()
 
-    def hold(self, item: SessionMessage | Exception) -> None:
-        """Give *item* out again."""
-        self._held.append(item)
+    def hold(self, *items: SessionMessage | Exception) -> None:
+        """Give *items* out again, before what was not read yet."""
+        self._held.extendleft(reversed(items))
 
     async def receive(self) -> SessionMessage | Exception:
         """The next one. Raises anyio.EndOfStream after the last."""

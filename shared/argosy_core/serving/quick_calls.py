@@ -7,6 +7,7 @@ neither: its answer is made in the form of the wire here. Everything else goes t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +16,7 @@ from mcp_types import SERVER_INFO_META_KEY, CallToolResult, Implementation
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 _MODERN_VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
+_REMEMBERED = 8
 _PLAIN = frozenset({"name", "arguments", "_meta"})
 
 
@@ -45,7 +47,8 @@ class QuickCalls(ServerMiddleware[Any]):
         self._server = server
         # Who wants to see the server's face asks once: it need not come with every answer.
         self._stamp = {"name": info.name, "version": info.version}
-        self._read: Any = None  # the last envelope that the SDK found sound
+        # The last envelopes that the SDK found sound: a client's is the same with every call.
+        self._read: deque[Mapping[str, Any]] = deque(maxlen=_REMEMBERED)
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method != "tools/call":
@@ -53,9 +56,9 @@ class QuickCalls(ServerMiddleware[Any]):
         call = _plain(ctx.params)
         if call is None or not self._server.takes_plainly(call.tool):
             return await call_next(ctx)
-        if call.meta is not None and call.meta != self._read:
+        if call.meta is not None and call.meta not in self._read:
             result = await call_next(ctx)
-            self._read = call.meta  # it would have raised
+            self._read.append(call.meta)  # it would have raised
             return result
         return self._written(await self._server.answer_plainly(call), ctx.protocol_version in _MODERN_VERSIONS)
 

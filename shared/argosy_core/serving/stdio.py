@@ -20,10 +20,14 @@ from mcp.shared._context_streams import create_context_streams
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
+from argosy_core.serving.eras import is_modern, serve_handshake_era, serve_modern_era
 from argosy_core.serving.messages import Incoming, LineWriter, Outgoing
 from argosy_core.serving.wire import MAX_LINE_BYTES, Lines, Output
 
 __all__ = ["MAX_LINE_BYTES", "LineWriter", "serve_lines", "serve_stdio"]
+
+
+_MOST_BEFORE = 8  # messages before the first request
 
 
 async def serve_stdio(server: MCPServer[Any] | Server[Any]) -> None:
@@ -58,17 +62,26 @@ def _claim_standard_streams() -> tuple[Lines, Output]:
 
 
 async def _serve(server: Server[Any], reader: Incoming, writer: Outgoing, state: Any) -> None:
-    while True:
-        try:
-            item = await reader.receive()
-        except anyio.EndOfStream:
-            return
+    opening = await _opening(server, reader, writer, state)
+    if opening is not None:
+        serve = serve_modern_era if is_modern(opening) else serve_handshake_era
+        await serve(server, reader, writer, state)
+
+
+async def _opening(server: Server[Any], reader: Incoming, writer: Outgoing, state: Any) -> JSONRPCRequest | None:
+    """The first request that is no probe, which *reader* gives out again after what came before it; None when the
+    client leaves without one."""
+    before: list[SessionMessage | Exception] = []
+    async for item in reader:
         message = item.message if isinstance(item, SessionMessage) else None
-        if not (isinstance(message, JSONRPCRequest) and message.method == "server/discover"):
-            reader.hold(item)
-            break
-        await _answer_probe(server, item, writer, state)
-    await serve_dual_era_loop(server, reader, writer, lifespan_state=state)
+        if not isinstance(message, JSONRPCRequest):
+            before = [*before, item][:_MOST_BEFORE]
+        elif message.method == "server/discover":
+            await _answer_probe(server, item, writer, state)
+        else:
+            reader.hold(*before, item)
+            return message
+    return None
 
 
 async def _answer_probe(server: Server[Any], probe: SessionMessage | Exception, writer: Outgoing, state: Any) -> None:
