@@ -23,10 +23,13 @@ from mcp_types import INVALID_REQUEST, PROTOCOL_VERSION_META_KEY, UNSUPPORTED_PR
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from argosy_core.serving.quick_calls import QuickCalls
+
 Reader = ReadStream[SessionMessage | Exception]
 Writer = WriteStream[SessionMessage]
 _Context = DispatchContext[TransportContext]
 _Params = Mapping[str, Any] | None
+_CALL = "tools/call"
 
 
 def is_modern(request: JSONRPCRequest) -> bool:
@@ -39,8 +42,13 @@ def _has_envelope(params: _Params) -> bool:
     return isinstance(meta, Mapping) and PROTOCOL_VERSION_META_KEY in meta
 
 
-async def serve_handshake_era(server: Server[Any], reader: Reader, writer: Writer, state: Any) -> None:
-    """Serve a client of the protocol until 2025-11-25, from its ``initialize`` on, until *reader* ends."""
+async def serve_handshake_era(
+    server: Server[Any], reader: Reader, writer: Writer, state: Any, quick: QuickCalls | None
+) -> None:
+    """Serve a client of the protocol until 2025-11-25, from its ``initialize`` on, until *reader* ends.
+
+    *quick* is asked first for the answer to a call.
+    """
     dispatcher = JSONRPCDispatcher[TransportContext](reader, writer, inline_methods=frozenset({"initialize"}))
     connection = Connection.for_loop(dispatcher)
     runner = ServerRunner(server, connection, state)
@@ -48,6 +56,10 @@ async def serve_handshake_era(server: Server[Any], reader: Reader, writer: Write
     async def answer(ctx: _Context, method: str, params: _Params) -> dict[str, Any]:
         if method != "initialize" and _has_envelope(params):
             raise MCPError(INVALID_REQUEST, "this connection began with a handshake: send requests without an envelope")
+        if quick is not None and method == _CALL and connection.initialize_accepted:
+            answered = await quick.answer(params, is_modern=False)
+            if answered is not None:
+                return answered
         return await runner.on_request(ctx, method, params)
 
     try:
@@ -56,14 +68,20 @@ async def serve_handshake_era(server: Server[Any], reader: Reader, writer: Write
         await aclose_shielded(connection)
 
 
-async def serve_modern_era(server: Server[Any], reader: Reader, writer: Writer, state: Any) -> None:
-    """Serve a client of 2026-07-28, each request on its own, until *reader* ends."""
+async def serve_modern_era(
+    server: Server[Any], reader: Reader, writer: Writer, state: Any, quick: QuickCalls | None
+) -> None:
+    """The same for a client of 2026-07-28, each of whose requests stands on its own."""
     dispatcher = JSONRPCDispatcher[TransportContext](reader, writer, transport_builder=_one_way)
     outbound = NotifyOnlyOutbound(dispatcher)
 
     async def answer(ctx: _Context, method: str, params: _Params) -> dict[str, Any]:
         if method == "initialize":
             raise _handshake_refused(params)
+        if quick is not None and method == _CALL:
+            answered = await quick.answer(params, is_modern=True)
+            if answered is not None:
+                return answered
         route = classify_inbound_request({"method": method, "params": params})
         if isinstance(route, InboundLadderRejection):
             raise MCPError(route.code, route.message, route.data)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp_types import SERVER_INFO_META_KEY, CallToolResult, Implementation
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from argosy_core.serving.tracing import spans_are_taken
 
 _MODERN_VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 _REMEMBERED = 8
@@ -41,26 +43,47 @@ class Answering(Protocol):
 
 
 class QuickCalls(ServerMiddleware[Any]):
-    """The innermost middleware: an answer of it goes to the wire as it is."""
+    """Answers plain calls: as the innermost middleware wherever the SDK serves, and before all of that (`answer`) where
+    this package does. What it gives goes to the wire as it is."""
 
     def __init__(self, server: Answering, info: Implementation) -> None:
         self._server = server
         # Who wants to see the server's face asks once: it need not come with every answer.
         self._stamp = {"name": info.name, "version": info.version}
-        # The last envelopes that the SDK found sound: a client's is the same with every call.
-        self._read: deque[Mapping[str, Any]] = deque(maxlen=_REMEMBERED)
+        # By era, the last envelopes that the SDK found sound: a client's is the same with every call.
+        self._read = {era: deque[Mapping[str, Any]](maxlen=_REMEMBERED) for era in (True, False)}
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method != "tools/call":
             return await call_next(ctx)
-        call = _plain(ctx.params)
-        if call is None or not self._server.takes_plainly(call.tool):
-            return await call_next(ctx)
-        if call.meta is not None and call.meta not in self._read:
-            result = await call_next(ctx)
-            self._read.append(call.meta)  # it would have raised
-            return result
-        return self._written(await self._server.answer_plainly(call), ctx.protocol_version in _MODERN_VERSIONS)
+        is_modern = ctx.protocol_version in _MODERN_VERSIONS
+        if (call := self._plain(ctx.params, is_modern)) is not None:
+            return self._written(await self._server.answer_plainly(call), is_modern)
+        result = await call_next(ctx)
+        self._remember(ctx.params, is_modern)  # it would have raised
+        return result
+
+    async def answer(self, params: Mapping[str, Any] | None, *, is_modern: bool) -> dict[str, Any] | None:
+        """The answer to a call with *params* from a client of that era; None when it is to go the SDK's way."""
+        call = None if spans_are_taken() else self._plain(params, is_modern)
+        return None if call is None else self._written(await self._server.answer_plainly(call), is_modern)
+
+    def _plain(self, params: Mapping[str, Any] | None, is_modern: bool) -> PlainCall | None:
+        """The call in *params*; None when there is more in them, or something that was not read before."""
+        if params is None or not params.keys() <= _PLAIN:
+            return None
+        tool, arguments, meta = params.get("name"), params.get("arguments"), params.get("_meta")
+        if not isinstance(tool, str) or not isinstance(arguments, dict | None):
+            return None
+        is_read = meta in self._read[is_modern] if meta is not None else not is_modern
+        if not is_read or not self._server.takes_plainly(tool):
+            return None
+        return PlainCall(tool, arguments or {}, meta)
+
+    def _remember(self, params: Mapping[str, Any] | None, is_modern: bool) -> None:
+        meta = (params or {}).get("_meta")
+        if isinstance(meta, dict) and meta not in self._read[is_modern]:
+            self._read[is_modern].append(cast("dict[str, Any]", meta))
 
     def _written(self, result: CallToolResult, is_modern: bool) -> dict[str, Any]:
         written: dict[str, Any] = {
@@ -76,13 +99,3 @@ class QuickCalls(ServerMiddleware[Any]):
         if meta:
             written["_meta"] = meta
         return written
-
-
-def _plain(params: Mapping[str, Any] | None) -> PlainCall | None:
-    """The call in *params*; None when there is more in them or they are not of the form."""
-    if params is None or not params.keys() <= _PLAIN:
-        return None
-    tool, arguments, meta = params.get("name"), params.get("arguments"), params.get("_meta")
-    if not isinstance(tool, str) or not isinstance(arguments, dict | None) or not isinstance(meta, dict | None):
-        return None
-    return PlainCall(tool, arguments or {}, meta)

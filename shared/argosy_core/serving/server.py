@@ -115,7 +115,8 @@ class ArgosyServer(DocumentServer):
         LegacySubscriptions(self.bus).serve(self._lowlevel_server)
         trace_when_taken(self._lowlevel_server)
         self._lowlevel_server.get_tool_input_schema = self.input_schema_of
-        self.middleware.append(QuickCalls(self, self._lowlevel_server.server_info))
+        self.quick = QuickCalls(self, self._lowlevel_server.server_info)
+        self.middleware.append(self.quick)
         self._add_status_resource()
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
 

@@ -22,6 +22,8 @@ from mcp_types import JSONRPCRequest
 
 from argosy_core.serving.eras import is_modern, serve_handshake_era, serve_modern_era
 from argosy_core.serving.messages import Incoming, LineWriter, Outgoing
+from argosy_core.serving.quick_calls import QuickCalls
+from argosy_core.serving.server import ArgosyServer
 from argosy_core.serving.wire import MAX_LINE_BYTES, Lines, Output
 
 __all__ = ["MAX_LINE_BYTES", "LineWriter", "serve_lines", "serve_stdio"]
@@ -43,7 +45,8 @@ async def serve_lines(server: MCPServer[Any] | Server[Any], lines: AsyncIterator
     """Serve *server* to one client that writes *lines* and reads *output*, until the lines end."""
     lowlevel = _lowlevel(server)
     async with lowlevel.lifespan(lowlevel) as state:
-        await _serve(lowlevel, Incoming(lines), Outgoing(output), state)
+        quick = server.quick if isinstance(server, ArgosyServer) else None
+        await _serve(lowlevel, Incoming(lines), Outgoing(output), state, quick)
 
 
 def _lowlevel(server: MCPServer[Any] | Server[Any]) -> Server[Any]:
@@ -61,11 +64,11 @@ def _claim_standard_streams() -> tuple[Lines, Output]:
     return Lines(wire_in), Output(wire_out)
 
 
-async def _serve(server: Server[Any], reader: Incoming, writer: Outgoing, state: Any) -> None:
+async def _serve(server: Server[Any], reader: Incoming, writer: Outgoing, state: Any, quick: QuickCalls | None) -> None:
     opening = await _opening(server, reader, writer, state)
     if opening is not None:
         serve = serve_modern_era if is_modern(opening) else serve_handshake_era
-        await serve(server, reader, writer, state)
+        await serve(server, reader, writer, state, quick)
 
 
 async def _opening(server: Server[Any], reader: Incoming, writer: Outgoing, state: Any) -> JSONRPCRequest | None:

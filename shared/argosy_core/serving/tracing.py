@@ -9,16 +9,19 @@ from mcp.server.lowlevel import Server
 from opentelemetry import trace
 
 
+def spans_are_taken() -> bool:
+    """Whether a tracer provider is set, which it may be at any time."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 class _WhenTaken(ServerMiddleware[Any]):
-    """*inner* while a tracer provider is set, and nothing otherwise; it may be set at any time."""
+    """*inner* while spans are taken, and nothing otherwise."""
 
     def __init__(self, inner: ServerMiddleware[Any]) -> None:
         self._inner = inner
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            return await call_next(ctx)
-        return await self._inner(ctx, call_next)
+        return await (self._inner(ctx, call_next) if spans_are_taken() else call_next(ctx))
 
 
 def trace_when_taken(server: Server[Any]) -> None:
