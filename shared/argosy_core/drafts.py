@@ -56,7 +56,7 @@ def sweep_drafts(
     *now* is in seconds since the epoch; a draft younger than *min_age_seconds* may not have its lock yet.
     """
     before_ns = int((now - min_age_seconds) * 1e9)
-    with walk.folder(()) as root:
+    with walk.own_folder(()) as root:
         yield from _sweep(fs, walk, root, "", before_ns, is_stopped, MAX_DEPTH)
 
 

@@ -64,6 +64,7 @@ class Vault:
     def close(self) -> None:
         """Close the root descriptor and what locks keep open. Idempotent."""
         self._locks.close()
+        self._walk.close()
         fd, self._root_fd = self._root_fd, -1
         if fd >= 0:
             self.fs.close(fd)
@@ -146,7 +147,7 @@ class Vault:
         parts = check_path(path) if path else ()
         found: list[tuple[str, os.stat_result]] = []
         try:
-            with os_errors(path), self._walk.folder(parts) as folder:
+            with os_errors(path), self._walk.own_folder(parts) as folder:
                 for name in sorted(self.fs.names(folder)):
                     if not name.startswith(".") and is_sound(name):  # no call could ask for another
                         self._add_entry(found, folder, name)
@@ -187,7 +188,8 @@ class Vault:
             check_expected(path, expect, old)
             if keep_version and old is not None and old.data != data:
                 self._keep(parent, parts[-1], old)
-            return self._replace_in(folder, parts[-1], path, data)
+            is_new = old is None and (keep_version or expect is not ANY)
+            return self._replace_in(folder, parts[-1], path, data, is_new=is_new)
 
     def _current(self, folder: int, name: str, path: str) -> Content | None:
         try:
@@ -200,13 +202,13 @@ class Vault:
         stamp = f"{self.clock.now():%Y%m%dT%H%M%S%fZ}_{old.version[:8]}{suffix}"
         folder = tuple(p for p in (*parent.split("/"), ".versions", stem) if p)
         with self._walk.folder(folder, create=True) as fd:
-            self._replace_in(fd, stamp, "/".join((*folder, stamp)), old.data)
+            self._replace_in(fd, stamp, "/".join((*folder, stamp)), old.data, is_new=False)
 
-    def _replace_in(self, folder: int, name: str, path: str, data: bytes) -> Content:
+    def _replace_in(self, folder: int, name: str, path: str, data: bytes, *, is_new: bool) -> Content:
         draft, fd = open_draft(self.fs, folder, name, self._ids)
         try:
             try:
-                old = self._copy_mode(fd, folder, name, path)
+                old = None if is_new else self._copy_mode(fd, folder, name, path)
                 self._write_all(fd, data)
                 mtime = self._later_mtime(fd, old)
                 self.fs.fsync(fd)
@@ -350,10 +352,14 @@ class Vault:
         return folder / name
 
     @contextmanager
-    def opened_folder(self, path: str, create: bool = False) -> Generator[int]:
-        """A descriptor of the folder *path*, walked like every path, for several steps in one folder."""
+    def opened_folder(self, path: str, create: bool = False, *, own: bool = False) -> Generator[int]:
+        """A descriptor of the folder *path*, walked like every path, for several steps in one folder.
+
+        Only with *own* may its names be read: else others use it at the same time.
+        """
         parts = check_path(path)
-        with os_errors(path), self._walk.folder(parts, create) as folder:
+        walk = self._walk.own_folder if own else self._walk.folder
+        with os_errors(path), walk(parts, create) as folder:
             yield folder
 
     def _regular(self, fd: int, path: str) -> os.stat_result:

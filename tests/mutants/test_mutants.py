@@ -18,6 +18,7 @@ import test_power_chain
 import test_power_items
 import test_power_leases
 import test_power_vault
+import test_walk
 from children import ROOT
 from planted_bugs import BUGS, planted
 
@@ -62,6 +63,8 @@ removed = running(test_power_vault.test_a_removed_file_is_whole_or_gone)
 held = running(
     test_power_vault.test_acknowledged_lines_are_all_there, program=test_power_vault.appended_held, before={}
 )
+swapped = running(test_walk.test_a_link_that_came_in_a_folders_place_is_not_followed, name="harbor")
+made_again = running(test_walk.test_a_folder_made_again_is_made_durable_again)
 swept = running(test_power_vault.test_whatever_step_a_writer_dies_at_its_draft_is_swept)
 leases = running(test_power_leases.test_every_crash_leaves_a_lease_as_it_was_acknowledged)
 groups = chain_loses_power(test_power_chain.group_commits)
@@ -110,6 +113,8 @@ KILLERS: dict[str, list[Check]] = {
     "no file is synced": [replaced, created, held, groups, one_life, leases],
     "no folder is synced": [replaced, created, removed, one_life, leases],
     "names left by others are not synced": [dead_writer, created, held],
+    "a folder kept open is not looked at again": [swapped],
+    "the number of a removed folder counts for the next": [made_again],
     "written in place": [replaced, versions, leases],
     "synced after the rename": [replaced, created, leases],
     "the time is set after the sync": [stamped],

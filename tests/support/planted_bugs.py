@@ -6,6 +6,7 @@ tests of the mutants.
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import os
 import textwrap
@@ -19,7 +20,7 @@ from argosy_core.canonical import sha256_hex
 from argosy_core.content import Content
 from argosy_core.drafts import open_draft
 from argosy_core.errors import ArgosyError
-from argosy_core.fs import PosixFileSystem
+from argosy_core.fs import FileSystem, PosixFileSystem
 from argosy_core.storage import chain_lines, document_leases, item_rules
 from argosy_core.storage.chain_trail import StreamTrail
 from argosy_core.storage.chain_v0 import ChainV0
@@ -76,10 +77,36 @@ def no_folder_is_synced(set: Set) -> None:
 
 @bug
 def names_left_by_others_are_not_synced(set: Set) -> None:
-    def settle(walk: FolderWalk, folder: int, fd: int) -> None:
+    def settle(walk: FolderWalk, folder: int, identity: tuple[int, int]) -> None:
         return None
 
-    set(FolderWalk, "settle", settle)
+    set(FolderWalk, "_settle", settle)
+
+
+@bug
+def a_folder_kept_open_is_not_looked_at_again(set: Set) -> None:
+    def known(walk: FolderWalk, above: int, parts: tuple[str, ...]) -> Any:
+        kept = walk._kept.get(parts)
+        if kept is not None:
+            kept.users += 1
+        return kept
+
+    set(FolderWalk, "_known", known)
+
+
+@bug
+def the_number_of_a_removed_folder_counts_for_the_next(set: Set) -> None:
+    class Never(builtins.set[tuple[int, int]]):
+        def discard(self, element: object) -> None:
+            return None
+
+    real = FolderWalk.__init__
+
+    def make(walk: FolderWalk, fs: FileSystem, root_fd: int) -> None:
+        real(walk, fs, root_fd)
+        walk._settled = Never()
+
+    set(FolderWalk, "__init__", make)
 
 
 def _content(path: str, data: bytes) -> Content:
@@ -88,7 +115,7 @@ def _content(path: str, data: bytes) -> Content:
 
 @bug
 def written_in_place(set: Set) -> None:
-    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes) -> Content:
+    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes, **_: Any) -> Content:
         fd = vault.fs.open(name, os.O_WRONLY | os.O_CREAT, dir_fd=folder)
         vault.fs.truncate(fd, 0)
         vault._write_all(fd, data)
@@ -102,7 +129,7 @@ def written_in_place(set: Set) -> None:
 
 @bug
 def synced_after_the_rename(set: Set) -> None:
-    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes) -> Content:
+    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes, **_: Any) -> Content:
         draft, fd = open_draft(vault.fs, folder, name, vault._ids)
         vault._write_all(fd, data)
         vault.fs.rename(draft, name, dir_fd=folder)
@@ -116,7 +143,7 @@ def synced_after_the_rename(set: Set) -> None:
 
 @bug
 def the_time_is_set_after_the_sync(set: Set) -> None:
-    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes) -> Content:
+    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes, **_: Any) -> Content:
         draft, fd = open_draft(vault.fs, folder, name, vault._ids)
         old = vault._copy_mode(fd, folder, name, path)
         vault._write_all(fd, data)
@@ -153,8 +180,8 @@ def a_version_is_kept_after_the_new_text(set: Set) -> None:
     def keep(vault: Vault, parent: str, name: str, old: Content) -> None:
         later.append((parent, name, old))
 
-    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes) -> Content:
-        done = real_replace(vault, folder, name, path, data)
+    def replace_in(vault: Vault, folder: int, name: str, path: str, data: bytes, **more: Any) -> Content:
+        done = real_replace(vault, folder, name, path, data, **more)
         if later:
             real_keep(vault, *later.pop())
         return done

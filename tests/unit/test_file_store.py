@@ -22,6 +22,7 @@ from argosy_core.storage.files import bell as bell_module
 from argosy_core.storage.files.chain import MAX_HELD_FILES
 from argosy_core.storage.files.store import FileStore
 from argosy_core.vault import Vault
+from argosy_core.walk import MAX_KEPT
 
 pytestmark = pytest.mark.anyio
 WAIT_SECONDS = 10
@@ -114,9 +115,9 @@ async def test_many_streams_hold_few_files_and_closing_lets_them_go(tmp_path: Pa
     for _ in range(3):
         for name in names:
             await store.chain.append(name, "w", {})
-        assert open_files() <= before + MAX_HELD_FILES + MAX_KEPT_OPEN + 4
+        assert open_files() <= before + MAX_HELD_FILES + MAX_KEPT_OPEN + MAX_KEPT + 4
     await to_thread.run_sync(store.chain.close)
-    assert open_files() <= before + MAX_KEPT_OPEN
+    assert open_files() <= before + MAX_KEPT_OPEN + MAX_KEPT
     assert (await store.chain.append("agent0", "w", {})).seq == 4
     report = await store.chain.verify()
     assert (report.entries, report.findings) == (181, ())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from argosy_core.storage.base import ANY, Content, Expect, Store
 
@@ -39,8 +40,17 @@ async def write_logged(
 ) -> Content:
     """`Documents.write`, then `Chain.append`: both are durable when this returns. Raises what either raises; when the
     append fails, the document stays written."""
-    if isinstance(store, WritesLogged):
+    if _does_both(store):
         return await store.write_logged(path, data, telling, expect=expect, keep_version=keep_version)
     content = await store.documents.write(path, data, expect=expect, keep_version=keep_version)
     await store.chain.append(telling.stream, telling.writer, telling.tell(content), key=telling.key)
     return content
+
+
+def _does_both(store: Store) -> TypeGuard[WritesLogged]:
+    return _is_of_both(type(store))
+
+
+@cache  # looking for a protocol's methods takes as long as a small write's own steps
+def _is_of_both(kind: type[Store]) -> bool:
+    return issubclass(kind, WritesLogged)

@@ -129,7 +129,7 @@ class QueueFolders:
         The seal is 0 when the disk did not give one of them (that one is `UNREAD`): then somebody must look again.
         Drafts that a crash left are swept, and what is not known is durable then: who wrote it may have died before.
         """
-        with self._vault.opened_folder(f"{self.path}/{state}", create=True) as folder:
+        with self._vault.opened_folder(f"{self.path}/{state}", create=True, own=True) as folder:
             names = self._fs.names(folder)
             for name in names:
                 if name.startswith(".") and name.endswith(".tmp"):
