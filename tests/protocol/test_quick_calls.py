@@ -118,3 +118,13 @@ def test_a_call_for_a_task_goes_the_longer_way(pipe: Pipe) -> None:
     plain = asked(pipe, call)
     assert asked(pipe, {**call, "task": {"ttl": "soon"}}) != plain
     assert asked(pipe, {**call, "example": 1}) == plain
+
+
+def test_no_call_is_answered_before_the_handshake(pipe: Pipe) -> None:
+    call = {"name": "tiny_say", "arguments": {"text": "x"}}
+    assert pipe.request("ping")["result"] == {}
+    assert "error" in asked(pipe, call)
+    assert "error" in pipe.request("initialize", {})
+    assert "error" in asked(pipe, call)
+    pipe.initialize()
+    assert asked(pipe, call)["result"]["content"][0]["text"] == "x"

@@ -57,7 +57,9 @@ class QuickCalls(ServerMiddleware[Any]):
         if ctx.method != "tools/call":
             return await call_next(ctx)
         is_modern = ctx.protocol_version in _MODERN_VERSIONS
-        if (call := self._plain(ctx.params, is_modern)) is not None:
+        # Who did not shake hands yet is refused further in.
+        is_known = is_modern or ctx.session.client_params is not None
+        if is_known and (call := self._plain(ctx.params, is_modern)) is not None:
             return self._written(await self._server.answer_plainly(call), is_modern)
         result = await call_next(ctx)
         self._remember(ctx.params, is_modern)  # it would have raised
