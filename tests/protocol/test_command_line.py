@@ -177,6 +177,9 @@ def test_a_vault_is_made_once_and_never_over_something(tmp_path: Path, capsys: p
     (made / "mine.md").write_text("x", encoding="utf-8")
     assert exit_code("init", str(made)) == 1
     assert "not empty" in capsys.readouterr().err
+    capsys.readouterr()
+    assert exit_code("init", str(made / "fleet.md/under")) == 1
+    assert "permission_denied" in capsys.readouterr().err
     assert exit_code("init", str(tmp_path / "other"), "--template", "nope") == 1
 
 
