@@ -198,6 +198,18 @@ def test_the_doctor_reports_file_by_file_and_changes_nothing(vault: Path, capsys
     assert before == {path: path.read_bytes() for path in vault.rglob("*.md")}
 
 
+def test_the_doctor_names_a_place_once(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (vault / "ada/memory/user_broken.md").write_text("---\nname: a: b: c\ntype: user\n---\n\nx\n", encoding="utf-8")
+    (vault / "ada/judges.md").write_text("## Class policy\n\n- high_risk: sometimes\n", encoding="utf-8")
+
+    assert exit_code("doctor", "--vault", str(vault)) == 1
+
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("FAIL", "WARN"))]
+    for file, number in (("ada/memory/user_broken.md", 2), ("ada/judges.md", 3)):
+        [line] = [line for line in said if f"{file}:{number}: " in line]
+        assert line.count(file) == 1 and f"line {number}" not in line
+
+
 def test_the_doctor_is_content_with_a_fresh_vault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = tmp_path / "vault"
     assert exit_code("init", str(made)) == 0
