@@ -65,7 +65,9 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         path = f"{self.home / 'bin'}:{os.environ['PATH']}"
-        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8"}
+        # What one start keeps for the next, the pages keep together: making it takes longer than most commands.
+        kept = {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", **kept}
 
     def bash(self, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
