@@ -206,8 +206,9 @@ def test_the_doctor_names_a_place_once(vault: Path, capsys: pytest.CaptureFixtur
 
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("FAIL", "WARN"))]
     for file, number in (("ada/memory/user_broken.md", 2), ("ada/judges.md", 3)):
-        [line] = [line for line in said if f"{file}:{number}: " in line]
-        assert line.count(file) == 1 and f"line {number}" not in line
+        lines = [line for line in said if f"{file}:{number}: " in line]
+        assert lines
+        assert all(line.count(file) == 1 and f"line {number}" not in line for line in lines)
 
 
 def test_the_doctor_is_content_with_a_fresh_vault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
