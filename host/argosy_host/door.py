@@ -86,7 +86,6 @@ class Door:
             await listener.serve(self._attend)
 
     async def _attend(self, stream: SocketStream) -> None:
-        self.clients += 1
         try:
             async with stream:
                 buffered = BufferedByteReceiveStream(stream)
@@ -98,8 +97,6 @@ class Door:
                 await self._answer(hello, stream, buffered)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
             return
-        finally:
-            self.clients -= 1
 
     async def _greet(self, stream: SocketStream, buffered: BufferedByteReceiveStream) -> Mapping[str, Any]:
         _check_peer(stream)
@@ -131,7 +128,15 @@ class Door:
 
     def _serving(self, hello: Mapping[str, Any]) -> Handler:
         server = self._make_server(hello)
-        return lambda _, stream, rest: serve_lines(server, _Lines(rest), _Output(stream))
+
+        async def serve(_: Mapping[str, Any], stream: SocketStream, rest: BufferedByteReceiveStream) -> None:
+            self.clients += 1
+            try:
+                await serve_lines(server, _Lines(rest), _Output(stream))
+            finally:
+                self.clients -= 1
+
+        return serve
 
     async def _reply(self, stream: SocketStream, answer: Mapping[str, Any]) -> None:
         await stream.send(json.dumps(answer).encode() + b"\n")

@@ -9,6 +9,7 @@ import json
 import os
 import selectors
 import socket
+from contextlib import suppress
 from typing import Any
 
 from argosy_core import __version__
@@ -18,6 +19,8 @@ CONNECT_SECONDS = 5.0
 CHUNK = 1 << 16
 MAX_HELLO_BYTES = 1 << 16
 ANY_VERSION = ("status", "stop")
+# The default one takes no file for an input, which a shell may well give.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class NotRelayed(Exception):
@@ -54,8 +57,8 @@ def _read_line(door: socket.socket) -> bytes:
 
 
 def pump(door: socket.socket, stdin: int = 0, stdout: int = 1) -> None:
-    """Pass bytes both ways until the running process closes; the end of stdin is passed on."""
-    with selectors.DefaultSelector() as selector, door:
+    """Pass bytes both ways until the running process closes or nobody reads; the end of stdin is passed on."""
+    with suppress(BrokenPipeError, ConnectionResetError), _Selector() as selector, door:
         selector.register(stdin, selectors.EVENT_READ)
         selector.register(door, selectors.EVENT_READ)
         while True:

@@ -179,6 +179,9 @@ def test_a_vault_is_made_once_and_never_over_something(tmp_path: Path, capsys: p
     (made / "mine.md").write_text("x", encoding="utf-8")
     assert exit_code("init", str(made)) == 1
     assert "not empty" in capsys.readouterr().err
+    capsys.readouterr()
+    assert exit_code("init", str(made / "fleet.md/under")) == 1
+    assert "permission_denied" in capsys.readouterr().err
     assert exit_code("init", str(tmp_path / "other"), "--template", "nope") == 1
 
 
@@ -195,6 +198,19 @@ def test_the_doctor_reports_file_by_file_and_changes_nothing(vault: Path, capsys
     assert ("ada/judges.md", "fail") in places
     assert not report["ok"]
     assert before == {path: path.read_bytes() for path in vault.rglob("*.md")}
+
+
+def test_the_doctor_names_a_place_once(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (vault / "ada/memory/user_broken.md").write_text("---\nname: a: b: c\ntype: user\n---\n\nx\n", encoding="utf-8")
+    (vault / "ada/judges.md").write_text("## Class policy\n\n- high_risk: sometimes\n", encoding="utf-8")
+
+    assert exit_code("doctor", "--vault", str(vault)) == 1
+
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("FAIL", "WARN"))]
+    for file, number in (("ada/memory/user_broken.md", 2), ("ada/judges.md", 3)):
+        lines = [line for line in said if f"{file}:{number}: " in line]
+        assert lines
+        assert all(line.count(file) == 1 and f"line {number}" not in line for line in lines)
 
 
 def test_the_doctor_is_content_with_a_fresh_vault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

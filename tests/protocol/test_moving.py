@@ -127,6 +127,8 @@ def test_nothing_is_overwritten_and_nothing_written_beside_it(
         ("vault/copy.zip", 2, "outside"),
         ("sqlite:///vault/copy.sqlite", 2, "outside"),
         ("mysql://host/db", 2, "unknown store"),
+        ("nowhere/copy.zip", 1, "not_found: there is no"),
+        ("vault/fleet.md/copy.tar.gz", 2, "outside"),
     ],
 )
 def test_a_place_that_cannot_be_is_refused(

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from children import LEGACY, MODERN_META, Pipe, piped, tiny
+from mcp_types import CallToolResult, Implementation
+
+from argosy_core.serving.quick_calls import PlainCall, QuickCalls
 
 pytestmark = pytest.mark.timeout(60)
 INFO = "io.modelcontextprotocol/serverInfo"
@@ -118,3 +121,63 @@ def test_a_call_for_a_task_goes_the_longer_way(pipe: Pipe) -> None:
     plain = asked(pipe, call)
     assert asked(pipe, {**call, "task": {"ttl": "soon"}}) != plain
     assert asked(pipe, {**call, "example": 1}) == plain
+
+
+class Counted:
+    """A server that counts what it is asked plainly, and its SDK, which counts the rest."""
+
+    def __init__(self) -> None:
+        self.plainly = 0
+        self.calls = QuickCalls(self, Implementation(name="counted", version="1"))
+
+    def takes_plainly(self, tool: str) -> bool:
+        return tool == "plain"
+
+    async def answer_plainly(self, call: PlainCall) -> CallToolResult:
+        self.plainly += 1
+        return CallToolResult(content=[])
+
+    async def call(self, meta: Any, *, modern: bool = True, is_sound: bool = True) -> bool:
+        """Whether a call with *meta* was answered plainly; the SDK is asked otherwise, and finds it sound or not."""
+        before = self.plainly
+        params = {"name": "plain", "arguments": {}, "_meta": meta}
+        if await self.calls.answer(params, is_modern=modern) is None and is_sound:
+            self.calls.remember(params, modern)
+        return self.plainly > before
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("modern", [True, False], ids=["2026", "2025"])
+async def test_a_client_that_numbers_its_calls_has_them_answered_plainly(modern: bool) -> None:
+    server = Counted()
+    envelope = {"example.org/who": "x"}
+    found = [await server.call({**envelope, "progressToken": token}, modern=modern) for token in (1, 2, "three", 4)]
+    assert found == [False, True, True, True]
+    assert await server.call(envelope, modern=modern)
+    assert not await server.call({"example.org/who": "y"}, modern=modern)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("token", [None, 1.5, [1], {"a": 1}])
+async def test_a_number_that_is_none_is_left_to_the_sdk(token: Any) -> None:
+    server = Counted()
+    await server.call({"example.org/who": "x"})
+    assert not await server.call({"example.org/who": "x", "progressToken": token}, is_sound=False)
+    assert not await server.call([("progressToken", 1)], is_sound=False)
+
+
+@pytest.mark.anyio
+async def test_a_large_envelope_is_not_kept() -> None:
+    server = Counted()
+    large = {"example.org/all": "x" * 100_000}
+    assert [await server.call(large) for _ in range(3)] == [False] * 3
+
+
+def test_no_call_is_answered_before_the_handshake(pipe: Pipe) -> None:
+    call = {"name": "tiny_say", "arguments": {"text": "x"}}
+    assert pipe.request("ping")["result"] == {}
+    assert "error" in asked(pipe, call)
+    assert "error" in pipe.request("initialize", {})
+    assert "error" in asked(pipe, call)
+    pipe.initialize()
+    assert asked(pipe, call)["result"]["content"][0]["text"] == "x"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from children import LEGACY, MODERN, MODERN_META, Pipe, cold_tiny, journal, piped, tiny
@@ -23,10 +26,15 @@ def vault(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def call(number: int | str, tool: str, arguments: dict[str, Any], *, modern: bool) -> dict[str, Any]:
+    """A call as a message."""
+    params = {"name": tool, "arguments": arguments, **({"_meta": MODERN_META} if modern else {})}
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+
+
 def say(text: str) -> bytes:
     """The start of a legacy call, as bytes that a test can spoil."""
-    call = {"name": "tiny_write", "arguments": {"name": "spoilt", "text": text}}
-    return json.dumps({"jsonrpc": "2.0", "id": "spoilt", "method": "tools/call", "params": call}).encode()
+    return json.dumps(call("spoilt", "tiny_write", {"name": "spoilt", "text": text}, modern=False)).encode()
 
 
 BAD_LINES: dict[str, bytes] = {
@@ -209,13 +217,70 @@ def test_a_signal_ends_the_server_though_its_input_stays_open(vault: Path, numbe
         assert pipe.process.wait(10) != 0
 
 
+@pytest.mark.parametrize("modern", [True, False], ids=["2026", "2025"])
+def test_a_client_that_reads_no_more_ends_the_server_without_a_word(vault: Path, tmp_path: Path, modern: bool) -> None:
+    with piped(tiny(vault), tmp_path / "stderr") as pipe:
+        if not modern:
+            pipe.initialize()
+        is_alive(pipe, modern=modern)
+        assert pipe.process.stdout
+        pipe.process.stdout.close()
+        pipe.send(call("big", "tiny_big", {"text_chars": 50_000}, modern=modern))
+        assert pipe.process.wait(10) == 0  # though its input stays open
+    assert (tmp_path / "stderr").read_text() == ""
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["2026", "2025"])
+def test_what_was_asked_before_the_end_is_answered(vault: Path, modern: bool) -> None:
+    client = {"name": "raw", "version": "1"}
+    shake = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client}
+    first = [] if modern else [{"jsonrpc": "2.0", "id": "first", "method": "initialize", "params": shake}]
+    calls = [call(number, "tiny_write", {"name": f"n{number}", "text": "x"}, modern=modern) for number in range(5)]
+    listening = {"notifications": {"toolsListChanged": True}, "_meta": MODERN_META}
+    with piped(tiny(vault)) as pipe:
+        messages = [
+            *first,
+            *calls,
+            {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 4}},
+            {"jsonrpc": "2.0", "id": "listen", "method": "subscriptions/listen", "params": listening},
+        ]
+        pipe.send(b"".join(json.dumps(each).encode() + b"\n" for each in messages))
+        assert pipe.process.stdin and pipe.process.stdout
+        pipe.process.stdin.close()
+        answers = [json.loads(line) for line in pipe.process.stdout]
+        assert pipe.process.wait(10) == 0
+    texts = {
+        each["id"]: each["result"]["content"][0]["text"] for each in answers if "content" in each.get("result", {})
+    }
+    assert texts == {number: f"n{number}" for number in range(4)}
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["2026", "2025"])
+def test_of_many_calls_at_once_each_is_answered_once(vault: Path, modern: bool) -> None:
+    with piped(tiny(vault)) as pipe:
+        if not modern:
+            pipe.initialize()
+        ids = [*range(100), *(str(number) for number in range(100, 150))]
+        calls = [call(each, "tiny_big", {"text_chars": 5_000}, modern=modern) for each in ids]
+        # More than the pipe holds goes back before anybody reads.
+        sender = threading.Thread(
+            target=pipe.send, args=(b"".join(json.dumps(each).encode() + b"\n" for each in calls),)
+        )
+        sender.start()
+        assert pipe.process.stdout
+        found = [json.loads(pipe.process.stdout.readline()) for _ in ids]
+        sender.join(10)
+        assert Counter(each["id"] for each in found) == Counter(ids)
+        assert all(len(each["result"]["content"][0]["text"]) == 5_000 for each in found)
+        is_alive(pipe, modern=modern)
+
+
 def test_a_client_that_stops_reading_ends_the_server(vault: Path) -> None:
     with piped(cold_tiny(vault)) as pipe:
         pipe.initialize()
         assert pipe.process.stdout and pipe.process.stdin
         pipe.process.stdout.close()
         for number in range(3):
-            call = {"name": "tiny_big", "arguments": {"text_chars": 50_000}}
-            pipe.send({"jsonrpc": "2.0", "id": f"n{number}", "method": "tools/call", "params": call})
+            pipe.send(call(f"n{number}", "tiny_big", {"text_chars": 50_000}, modern=False))
         pipe.process.stdin.close()
         pipe.process.wait(10)

@@ -212,7 +212,34 @@ async def test_serve_is_a_relay_that_imports_no_server_while_it_is_up(running: P
 
     assert "memory_search" in names and ("goal_list" in names) == (servers == ())
     assert found.structured_content and found.structured_content["hits"]
-    assert clients["clients"] == 2  # the relay, and the question itself
+    assert clients["clients"] == 1
+
+
+def test_what_a_shell_gives_a_relay_is_answered_and_who_reads_no_more_ends_it(running: Path, tmp_path: Path) -> None:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("serve", "memory", "--vault", str(running))
+    client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "sh", "version": "1"}}
+    call = {"name": "memory_search", "arguments": {"query": "lamp"}}
+    asked = [("initialize", client), ("tools/call", call)]
+    requests = [{"jsonrpc": "2.0", "id": each, "method": each, "params": params} for each, params in asked]
+    (tmp_path / "requests").write_text("".join(json.dumps(each) + "\n" for each in requests))
+
+    with (tmp_path / "requests").open() as file:
+        done = subprocess.run(line, stdin=file, capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    assert {json.loads(answer)["id"] for answer in done.stdout.splitlines()} == {each for each, _ in asked}
+
+    # Its answers have nowhere to go, and its input stays open.
+    reads, writes = os.pipe()
+    os.close(reads)
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=writes, stderr=subprocess.PIPE, env=env) as gone:
+        os.close(writes)
+        assert gone.stdin and gone.stderr
+        gone.stdin.write((tmp_path / "requests").read_bytes())
+        gone.stdin.flush()
+        assert gone.wait(20) == 0
+        assert gone.stderr.read() == b""
+    until(lambda: status(running)["clients"] == 0)
 
 
 def test_a_relay_imports_nothing_heavy(running: Path) -> None:

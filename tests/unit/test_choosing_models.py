@@ -47,6 +47,8 @@ def test_an_agent_gets_its_own_model_where_it_can_be_reached(
 
 def test_a_name_that_is_asked_for_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert named_model("offline") == ("offline", "offline")
+    assert named_model("llama-9") == ("llama-9", "openai")  # whose error says which key to set
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
     assert named_model("llama-9") == ("llama-9", "anthropic")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     assert named_model("llama-9") == ("llama-9", "openai")

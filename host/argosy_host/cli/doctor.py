@@ -124,12 +124,20 @@ def _finding(status: str, check: str, message: str, *, file: str | None = None, 
     }
 
 
+def _said(finding: Finding) -> str:
+    """Where it is and what it is; the place once, though many a message names it too."""
+    file, line, message = finding["file"], finding["line"], finding["message"]
+    if not file:
+        return str(message)
+    own = message.removeprefix(f"{file} ").removeprefix(f"line {line}: ")
+    return f"{file}:{line or 1}: {own}"
+
+
 def _show(findings: list[Finding]) -> None:
     order = {"fail": 0, "warn": 1, "pass": 2}
     for finding in sorted(findings, key=lambda f: (f["file"] or "", order[f["status"]], f["check"])):
-        place = f"{finding['file']}:{finding['line'] or 1}: " if finding["file"] else ""
         label = click.style(f"{finding['status'].upper():4}", fg=COLOURS[finding["status"]])
-        click.echo(f"{label} {finding['server']}: {place}{finding['message']}")
+        click.echo(f"{label} {finding['server']}: {_said(finding)}")
         if finding["fix"] and finding["status"] != "pass":
             click.echo(f"       → {finding['fix']}")
     counts = {status: sum(f["status"] == status for f in findings) for status in order}

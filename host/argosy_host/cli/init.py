@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from argosy_core.errors import AlreadyExists, NotFound
+from argosy_core.os_errors import os_errors
 
 TEMPLATES = {"default": "vault-template"}
 
@@ -21,9 +22,12 @@ def init(path: Path, template: str) -> None:
     """Create a vault at PATH: a folder of Markdown with one agent in it."""
     source = _template(template)
     path = path.expanduser()
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    with os_errors(str(path)):
+        is_taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    if is_taken:
         raise AlreadyExists(f"{path} exists and is not empty", hint="choose a new folder; nothing was changed")
-    _copy(source, path)
+    with os_errors(str(path)):
+        _copy(source, path)
     agents = sorted(child.name for child in path.iterdir() if (child / "model.md").is_file())
     click.echo(f"Created a vault at {path} with the agent {', '.join(agents)}.")
     click.echo(f'Try:  mcp-host run {agents[0]} "What should I focus on this week?" --vault {path}')

@@ -33,8 +33,8 @@ def choose_model(wanted: str | None, file: ModelFile, ruled: str | None = None) 
 def named_model(name: str, stated: str | None = None) -> tuple[str, str]:
     """(name, provider) of the model *name*; a provider before a slash, or *stated* in a file, says whose it is.
 
-    Of the rest, Anthropic has what begins with ``claude``; what does not is asked of an OpenAI-compatible API where one
-    can be reached, and else of Anthropic.
+    Of the rest, Anthropic has what begins with ``claude``; what does not is asked of an OpenAI-compatible API, and of
+    Anthropic only where that can be reached and no other.
     """
     if name == OFFLINE:
         return OFFLINE, OFFLINE
@@ -43,7 +43,8 @@ def named_model(name: str, stated: str | None = None) -> tuple[str, str]:
         return rest, head
     if stated in (ANTHROPIC, OPENAI):
         return name, stated
-    return name, OPENAI if has_openai() and not name.startswith("claude") else ANTHROPIC
+    is_others = not name.startswith("claude") and (has_openai() or not has_anthropic())
+    return name, OPENAI if is_others else ANTHROPIC
 
 
 def preload(provider: str) -> None:

@@ -19,6 +19,9 @@ from argosy_core.serving.tracing import spans_are_taken
 
 _MODERN_VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 _REMEMBERED = 8
+_MOST_CHARACTERS = 8192  # of an envelope: what is larger is not worth its place
+# Many clients number their calls with it. No tool that is plain tells how far it is.
+_NUMBER = "progressToken"
 _PLAIN = frozenset({"name", "arguments", "_meta"})
 
 
@@ -50,17 +53,19 @@ class QuickCalls(ServerMiddleware[Any]):
         self._server = server
         # Who wants to see the server's face asks once: it need not come with every answer.
         self._stamp = {"name": info.name, "version": info.version}
-        # By era, the last envelopes that the SDK found sound: a client's is the same with every call.
+        # By era, the last envelopes that the SDK found sound: but for a number, a client's is the same with every call.
         self._read = {era: deque[Mapping[str, Any]](maxlen=_REMEMBERED) for era in (True, False)}
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method != "tools/call":
             return await call_next(ctx)
         is_modern = ctx.protocol_version in _MODERN_VERSIONS
-        if (call := self._plain(ctx.params, is_modern)) is not None:
+        # Who did not shake hands yet is refused further in.
+        is_known = is_modern or ctx.session.client_params is not None
+        if is_known and (call := self._plain(ctx.params, is_modern)) is not None:
             return self._written(await self._server.answer_plainly(call), is_modern)
         result = await call_next(ctx)
-        self._remember(ctx.params, is_modern)  # it would have raised
+        self.remember(ctx.params, is_modern)  # it would have raised
         return result
 
     async def answer(self, params: Mapping[str, Any] | None, *, is_modern: bool) -> dict[str, Any] | None:
@@ -75,15 +80,24 @@ class QuickCalls(ServerMiddleware[Any]):
         tool, arguments, meta = params.get("name"), params.get("arguments"), params.get("_meta")
         if not isinstance(tool, str) or not isinstance(arguments, dict | None):
             return None
-        is_read = meta in self._read[is_modern] if meta is not None else not is_modern
-        if not is_read or not self._server.takes_plainly(tool):
+        if not self._is_read(meta, is_modern) or not self._server.takes_plainly(tool):
             return None
         return PlainCall(tool, arguments or {}, meta)
 
-    def _remember(self, params: Mapping[str, Any] | None, is_modern: bool) -> None:
+    def _is_read(self, meta: Any, is_modern: bool) -> bool:
+        if not isinstance(meta, dict):
+            return meta is None and not is_modern
+        envelope = cast("dict[str, Any]", meta)
+        return isinstance(envelope.get(_NUMBER, 0), int | str) and _lasting(envelope) in self._read[is_modern]
+
+    def remember(self, params: Mapping[str, Any] | None, is_modern: bool) -> None:
+        """Take the envelope of a call that the SDK has read for sound."""
         meta = (params or {}).get("_meta")
-        if isinstance(meta, dict) and meta not in self._read[is_modern]:
-            self._read[is_modern].append(cast("dict[str, Any]", meta))
+        if not isinstance(meta, dict):
+            return
+        lasting = _lasting(cast("dict[str, Any]", meta))
+        if lasting not in self._read[is_modern] and len(repr(lasting)) <= _MOST_CHARACTERS:
+            self._read[is_modern].append(lasting)
 
     def _written(self, result: CallToolResult, is_modern: bool) -> dict[str, Any]:
         written: dict[str, Any] = {
@@ -99,3 +113,8 @@ class QuickCalls(ServerMiddleware[Any]):
         if meta:
             written["_meta"] = meta
         return written
+
+
+def _lasting(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of an envelope is the same with a client's next call."""
+    return {name: value for name, value in meta.items() if name != _NUMBER} if _NUMBER in meta else meta

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -21,7 +22,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
 from argosy_core.serving.eras import is_modern, serve_handshake_era, serve_modern_era
-from argosy_core.serving.messages import Incoming, LineWriter, Outgoing
+from argosy_core.serving.messages import Incoming, LineWriter, Outgoing, Owed
 from argosy_core.serving.quick_calls import QuickCalls
 from argosy_core.serving.server import ArgosyServer
 from argosy_core.serving.wire import MAX_LINE_BYTES, Lines, Output
@@ -42,11 +43,13 @@ async def serve_stdio(server: MCPServer[Any] | Server[Any]) -> None:
 
 
 async def serve_lines(server: MCPServer[Any] | Server[Any], lines: AsyncIterator[str], output: LineWriter) -> None:
-    """Serve *server* to one client that writes *lines* and reads *output*, until the lines end."""
+    """Serve *server* to one client that writes *lines* and reads *output*, until the lines end or nobody reads."""
     lowlevel = _lowlevel(server)
+    owed = Owed()
     async with lowlevel.lifespan(lowlevel) as state:
         quick = server.quick if isinstance(server, ArgosyServer) else None
-        await _serve(lowlevel, Incoming(lines), Outgoing(output), state, quick)
+        with suppress(anyio.BrokenResourceError), anyio.CancelScope() as scope:
+            await _serve(lowlevel, Incoming(lines, owed), Outgoing(output, owed, scope.cancel), state, quick)
 
 
 def _lowlevel(server: MCPServer[Any] | Server[Any]) -> Server[Any]:

@@ -16,6 +16,7 @@ from anyio import to_thread
 
 from argosy_core.errors import AlreadyExists, Corrupted, InvalidArgument, NotFound, TooLarge
 from argosy_core.names import check_path
+from argosy_core.os_errors import os_errors
 from argosy_core.storage.base import LEFT_OUT
 
 MAX_FILES = 2_000_000
@@ -129,7 +130,8 @@ class BundleWriter:
             raise AlreadyExists(f"{path.name} exists", hint="export to a new name, or remove it")
         self._path = path
         self._draft = path.with_name(f".{path.name}.part")
-        self._file: IO[bytes] = self._draft.open("wb")
+        with os_errors(str(path.parent)):
+            self._file: IO[bytes] = self._draft.open("wb")
         self._is_zip = path.name.lower().endswith(".zip")
         self._out: Any = (
             zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED)
