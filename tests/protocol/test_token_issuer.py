@@ -7,6 +7,8 @@ import hashlib
 import hmac
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,7 +29,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from served import Bench
 from tiny_server import create
-from transports import ERAS, http_server
+from transports import ERAS, environment, http_server
 
 from argosy_core.errors import InvalidArgument, Unavailable
 from argosy_core.serving.http import Address, build_app
@@ -237,6 +239,7 @@ WRONG: dict[str, Wrong] = {
     "until true": lambda s: Signer().sign(s.claims(exp=True)),
     "until words": lambda s: Signer().sign(s.claims(exp="9999999999")),
     "not yet valid": lambda s: Signer().sign(s.claims(nbf=s.bench.clock.now().timestamp() + 31)),
+    "not before true": lambda s: Signer().sign(s.claims(nbf=True)),
     "not before words": lambda s: Signer().sign(s.claims(nbf="0")),
     "nobody's": lambda s: Signer().sign(s.claims(sub=None)),
     "of a subject without a name": lambda s: Signer().sign(s.claims(sub="")),
@@ -316,6 +319,15 @@ def test_no_other_character_anywhere_in_a_good_token_is_believed(data: st.DataOb
     assert anyio.run(one.verify_token, good[:at]) is None
 
 
+async def test_a_token_that_names_no_key_is_no_riddle(served: Served) -> None:
+    one, other = Signer("one"), Signer("other", number=1)
+    served.issuer.publish(one, other, Signer("third", "ES256"))
+    for signer in (one, other):
+        unnamed = Signer(None, number=signer.number)
+        assert (await served.call(unnamed.sign(served.claims()))).status_code == 401
+    assert (await served.call(Signer(None, "ES256").sign(served.claims()))).status_code == 200
+
+
 @pytest.mark.parametrize(("path", "resource"), [("/mcp", URL), ("/part/mcp", PART_URL)])
 async def test_each_server_says_who_issues_tokens_for_it_and_no_web_page_reads_that(
     path: str, resource: str, served: Served
@@ -338,8 +350,9 @@ async def test_a_token_named_by_nobody_here_asks_the_issuer_once_a_minute(served
     served.issuer.publish(new)
     for _ in range(5):
         assert (await served.call(new.sign(served.claims()))).status_code == 401
+        clock.advance(keys.ASK_AGAIN_SECONDS / 5 - 0.1)
     assert served.issuer.asked == [METADATA, KEYS]
-    clock.advance(60)
+    clock.advance(0.5)
     assert (await served.call(new.sign(served.claims()))).status_code == 200
     assert (await served.call(old.sign(served.claims()))).status_code == 401
     assert served.issuer.asked == [METADATA, KEYS] * 2
@@ -533,6 +546,24 @@ def test_an_issuer_is_another_machine_by_https_or_this_one() -> None:
     assert may_be_asked("https://keys.example/v1?kind=sig", "https://id.example")
     assert not may_be_asked("http://127.0.0.1:9/keys", "https://id.example")
     assert may_be_asked("http://localhost:9/keys", "http://127.0.0.1:9")
+
+
+def test_a_server_that_believes_no_issuer_imports_nothing_for_one(tmp_path: Path) -> None:
+    given = """
+import sys
+from pathlib import Path
+from mcp.server import MCPServer
+from argosy_core.clock import SystemClock
+from argosy_core.serving.http import Address, build_app
+from argosy_host.cli.serve_alone import ServeOptions, _admission
+options = ServeOptions((), Path(), None, "agent", None, "127.0.0.1:0", None, "default", "INFO")
+assert _admission(options, Path(), SystemClock()) is None
+build_app(MCPServer("x"), {}, Address("127.0.0.1", 1))
+print([name for name in sys.modules if name.startswith(("argosy_host.issuer", "argosy_core.serving.admission"))])
+"""
+    line = [sys.executable, "-P", "-c", given]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(XDG_STATE_HOME=str(tmp_path)))
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.usefixtures("own_state")

@@ -51,8 +51,6 @@ class IssuerKeys:
         if (known := self._known(key_id, algorithm)) is not None:
             return known
         async with self._one_at_a_time:
-            if (known := self._known(key_id, algorithm)) is not None:
-                return known
             if self._may_ask():
                 await self._refresh()
             if self._failure is not None:
