@@ -99,6 +99,22 @@ async def test_a_conversation_is_chosen_by_name_or_the_last_or_new(vault: Path) 
     assert len(new) == 2 and all(name.startswith("chat_") for name in new)
 
 
+async def test_what_was_said_is_kept_once_whoever_keeps_it_and_without_what_is_secret(
+    vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARGOSY_SECRET_HATCH", "canary-4711-of-the-hatch")
+    talk = chat(vault)
+    _, result = await say(talk, "Hello?", [says("Yes.")])
+    await talk.keep_unanswered("Hello?", result.run)
+    for _ in range(2):
+        await talk.keep_unanswered("The code is canary-4711-of-the-hatch.", "run-2")
+    await talk.keep_unanswered("Again?", None)
+
+    turns, _ = read_turns((vault / KEPT / "keys.jsonl").read_bytes(), "local")
+    assert [turns[at].content for at in (0, 1, 3)] == ["Hello?", "Yes.", "Again?"]
+    assert len(turns) == 4 and "canary" not in (vault / KEPT / "keys.jsonl").read_text()
+
+
 def turn(role: str, text: str) -> dict[str, str]:
     return {"role": role, "text": text}
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -236,49 +237,43 @@ def test_turns_are_done_by_the_running_fleet_and_shown_and_kept_as_ever(running:
 
 @pytest.mark.parametrize("end", ["kill", "down"])
 def test_a_fleet_that_ends_in_the_middle_of_a_turn_loses_nothing_that_was_said(
-    end: str, vault: Path, monkeypatch: pytest.MonkeyPatch
+    end: str, vault: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with messages_api([Silence(), Reply(text("Rapeseed oil."))]) as api:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
         assert host("up", "--vault", str(vault)).returncode == 0
-        kept = ("XDG_RUNTIME_DIR", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
-        line = command("chat", "ada", "--conversation", "lamp", "--model", "claude-test", "--vault", str(vault))
-        process = subprocess.Popen(
-            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment(**{name: os.environ[name] for name in kept}),
-        )  # fmt: skip
-        try:
-            assert process.stdin
-            process.stdin.write("What burns in the lamp?\n")
-            process.stdin.flush()
+        found = find_up(vault)
+        assert found is not None
+
+        def end_it() -> None:
             until(lambda: bool(api.requests))
-            found = find_up(vault)
-            assert found is not None
             if end == "kill":
                 os.kill(found[1].pid, signal.SIGKILL)
             else:
-                assert host("down", "--vault", str(vault)).returncode == 0
-            said, told = process.communicate("Well?\n", timeout=60)
-        finally:
-            process.kill()
-            host("down", "--vault", str(vault))
+                host("down", "--vault", str(vault))
 
-        assert process.returncode == 0 and said == "Rapeseed oil.\n"
+        ending = threading.Thread(target=end_it)
+        ending.start()
+        monkeypatch.setattr("sys.stdin", io.StringIO("What burns in the lamp?\nWell?\n"))
+        try:
+            with pytest.raises(SystemExit) as ended:
+                run_cli(["chat", "--conversation", "lamp", "--model", "claude-test", "--vault", str(vault)])
+        finally:
+            ending.join()
+            host("down", "--vault", str(vault))
+        said, told = capsys.readouterr()
+
+        assert ended.value.code == 0 and said == "Rapeseed oil.\n"
         assert "unavailable: the running fleet ended in the middle of the turn; what you said is kept" in told
         asked = [message["content"] for message in api.requests[-1].body["messages"]]
         assert "What burns in the lamp?" in str(asked[0]) and len(api.requests) == 2
     assert kept_of(vault) == [("user", "What burns in the lamp?"), ("user", "Well?"), ("assistant", "Rapeseed oil.")]
 
 
-@pytest.mark.parametrize("other", ["version", "keys"])
 def test_a_fleet_of_another_version_or_with_other_keys_does_no_turn(
-    other: str, running: Path, monkeypatch: pytest.MonkeyPatch
+    running: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if other == "version":
-        monkeypatch.setattr("argosy_host.relay.__version__", "0.0.1")
-    else:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
     begun: list[str] = []
 
     def say_alone(_: Path, store: None, asked: dict[str, Any], watcher: object) -> dict[str, Any]:
@@ -286,10 +281,20 @@ def test_a_fleet_of_another_version_or_with_other_keys_does_no_turn(
         return {"hint": None, "status": "ok"}
 
     monkeypatch.setattr("argosy_host.cli.chat_alone.say_alone", say_alone)
-    monkeypatch.setattr("sys.stdin", io.StringIO("What burns in the lamp?\n"))
-    with pytest.raises(SystemExit) as ended:
-        run_cli(["chat", "ada", "--json", "--vault", str(running)])
-    assert (ended.value.code, begun) == (0, ["What burns in the lamp?"])
+
+    def chat(said: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{said}\n"))
+        with pytest.raises(SystemExit) as ended:
+            run_cli(["chat", "ada", "--json", "--vault", str(running)])
+        assert ended.value.code == 0
+
+    chat("To the fleet.")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
+    chat("With a key.")
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setattr("argosy_host.relay.__version__", "0.0.1")
+    chat("Of another version.")
+    assert begun == ["With a key.", "Of another version."]
 
 
 def test_a_line_that_was_cut_off_is_none() -> None:
