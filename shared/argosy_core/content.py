@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from argosy_core.errors import AlreadyExists, Conflict
 
@@ -19,8 +20,7 @@ ABSENT = ""
 Expect = str | _Any
 
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
+class FileInfo(NamedTuple):
     """One file: *path* is vault-relative; *stamp* is (mtime in ns, size in bytes) and changes with the content."""
 
     path: str

@@ -12,6 +12,7 @@ MAX_NAME_BYTES = 200
 MAX_DEPTH = 32
 # What Windows cannot hold, and what Obsidian cannot hold or link to.
 _UNPORTABLE = frozenset('<>:"|?*#^[]')
+_PLAIN = re.compile(rf"\w[\w. -]{{0,{MAX_NAME_BYTES - 1}}}", re.ASCII)  # nearly every name
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in "123456789")})
 # Characters that hide or reorder others: zero-width, bidirectional controls, byte-order mark, tags.
 _DECEPTIVE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
@@ -52,8 +53,8 @@ def check_new_name(name: str) -> str:
 
 def is_sound(name: str) -> bool:
     """Whether `check_path` takes *name* as a component; a folder may hold others, made by other programs."""
-    if name.isascii() and name.isprintable() and len(name) <= MAX_NAME_BYTES:
-        return name not in ("", ".", "..") and "/" not in name and "\\" not in name
+    if _PLAIN.fullmatch(name):
+        return True
     try:
         return check_path(name) == (name,)
     except InvalidArgument:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fleet_fixtures import make_vault
 from messages_api import Reply, Silence, messages_api, text, tool_use
-from transports import command, environment
+from transports import environment, warm_command
 
 from argosy_core.index.sync import reconcile
 from argosy_host import direct
@@ -35,7 +35,9 @@ def vault(tmp_path: Path) -> Path:
 
 
 def host(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, env=environment(**extra))
+    return subprocess.run(
+        warm_command(*arguments), capture_output=True, text=True, timeout=60, env=environment(**extra)
+    )
 
 
 def exit_code(*arguments: str) -> int:
@@ -111,7 +113,7 @@ def test_a_missing_key_for_a_named_model_leaves_a_record_too(vault: Path) -> Non
 def test_an_interrupted_run_is_closed_as_interrupted(vault: Path) -> None:
     with messages_api([Silence()]) as api:
         process = subprocess.Popen(
-            command("run", "ada", "x", "--vault", str(vault), "--model", "claude-sonnet-5"),
+            warm_command("run", "ada", "x", "--vault", str(vault), "--model", "claude-sonnet-5"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import pytest
-import watchfiles
 from anyio import to_thread
 from children import environment
 from few_watches import FewWatches
@@ -20,6 +19,7 @@ from subscribers import Heard, subscribed, watching
 
 from argosy_core.index.filling import RECHECK_SECONDS
 from argosy_core.serving.config import ServerConfig
+from argosy_core.storage.files import bell as bell_module
 from argosy_core.storage.opening import open_store
 from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
@@ -129,7 +129,7 @@ async def test_where_nothing_can_be_watched_an_edit_is_found_by_comparing_and_it
     file = make_vault(tmp_path / "vault") / KEEPER
     for number in range(30):
         (file.parent / f".versions/note_{number}").mkdir(parents=True)
-    monkeypatch.setattr(watchfiles, "watch", FewWatches(20))
+    monkeypatch.setattr(bell_module, "watcher_of", FewWatches(20))
     clock = FakeClock()
     async with memory(tmp_path / "vault", clock=clock, role=Role.OPERATOR) as client:
         assert await found(client, "puffin") == []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from children import LEGACY, MODERN, MODERN_META, Pipe, journal, piped, tiny
+from children import LEGACY, MODERN, MODERN_META, Pipe, cold_tiny, journal, piped, tiny
 
 from argosy_core.serving.stdio import MAX_LINE_BYTES
 
@@ -84,7 +84,7 @@ def test_no_bad_line_stops_the_server_or_the_next_call(vault: Path, modern: bool
 
 
 def test_a_line_without_an_end_is_not_kept_in_memory(vault: Path) -> None:
-    with piped(tiny(vault)) as pipe:
+    with piped(cold_tiny(vault)) as pipe:
         pipe.initialize()
         before = peak_bytes(pipe)
         for _ in range(HUGE // (1 << 20)):
@@ -170,7 +170,7 @@ def test_crashes_and_odd_answers_are_errors_on_the_wire(vault: Path, tmp_path: P
 
 @pytest.mark.parametrize("last", [b"", b'{"jsonrpc":"2.0",'], ids=["nothing", "half a line"])
 def test_the_server_ends_with_its_input(vault: Path, last: bytes) -> None:
-    with piped(tiny(vault)) as pipe:
+    with piped(cold_tiny(vault)) as pipe:
         pipe.initialize()
         pipe.call("tiny_write", {"name": "a", "text": "x"})
         pipe.send(last)
@@ -181,7 +181,7 @@ def test_the_server_ends_with_its_input(vault: Path, last: bytes) -> None:
 
 @pytest.mark.parametrize("modern", [True, False], ids=["2026", "2025"])
 def test_a_server_that_has_nothing_to_complain_of_says_nothing(vault: Path, tmp_path: Path, modern: bool) -> None:
-    with piped(tiny(vault), tmp_path / "stderr") as pipe:
+    with piped(cold_tiny(vault), tmp_path / "stderr") as pipe:
         pipe.request("server/discover", modern=True)
         if not modern:
             pipe.initialize()
@@ -194,7 +194,7 @@ def test_a_server_that_has_nothing_to_complain_of_says_nothing(vault: Path, tmp_
 
 
 def test_the_server_ends_when_nobody_ever_spoke(vault: Path) -> None:
-    with piped(tiny(vault)) as pipe:
+    with piped(cold_tiny(vault)) as pipe:
         assert pipe.process.stdin
         pipe.process.stdin.close()
         assert pipe.process.wait(10) == 0
@@ -202,7 +202,7 @@ def test_the_server_ends_when_nobody_ever_spoke(vault: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_ends_the_server_though_its_input_stays_open(vault: Path, number: signal.Signals) -> None:
-    with piped(tiny(vault)) as pipe:
+    with piped(cold_tiny(vault)) as pipe:
         pipe.initialize()
         is_alive(pipe, modern=False)
         pipe.process.send_signal(number)
@@ -210,7 +210,7 @@ def test_a_signal_ends_the_server_though_its_input_stays_open(vault: Path, numbe
 
 
 def test_a_client_that_stops_reading_ends_the_server(vault: Path) -> None:
-    with piped(tiny(vault)) as pipe:
+    with piped(cold_tiny(vault)) as pipe:
         pipe.initialize()
         assert pipe.process.stdout and pipe.process.stdin
         pipe.process.stdout.close()

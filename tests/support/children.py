@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from warm import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = os.pathsep.join(str(ROOT / part) for part in ("servers", "shared", "host"))
 WAIT_SECONDS = 20.0
@@ -25,14 +27,22 @@ MODERN_META = {
 }
 
 
+TINY = str(ROOT / "tests/support/tiny_server.py")
+
+
 def tiny(vault: Path, *flags: str) -> list[str]:
     """The command line of the tiny server."""
-    return [sys.executable, "-P", "-W", "error", str(ROOT / "tests/support/tiny_server.py"), str(vault), *flags]
+    return warm("-W", "error", TINY, str(vault), *flags)
+
+
+def cold_tiny(vault: Path, *flags: str) -> list[str]:
+    """The same as a process from its start to its very end."""
+    return [sys.executable, "-P", "-W", "error", TINY, str(vault), *flags]
 
 
 def journal(vault: Path) -> list[str]:
-    """The command line of a real server, as clients start it."""
-    return [sys.executable, "-P", "-m", "argosy_host", "serve", "journal", "--vault", str(vault), "--agent", "harbor"]
+    """The command line of a real server."""
+    return warm("-m", "argosy_host", "serve", "journal", "--vault", str(vault), "--agent", "harbor")
 
 
 def environment() -> dict[str, str]:

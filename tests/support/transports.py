@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 from mcp import Client, StdioServerParameters
+from warm import warm
 
 from argosy_core.fleet import packaged
 from argosy_core.serving.config import ServerConfig, open_store
@@ -29,8 +30,13 @@ START_SECONDS = 30
 
 
 def command(*arguments: str) -> list[str]:
-    """The command line of this source tree."""
+    """The command line of this source tree, started as a person's is."""
     return [sys.executable, "-P", "-m", "argosy_host", *arguments]
+
+
+def warm_command(*arguments: str) -> list[str]:
+    """The same, started from a process that has imported all of it."""
+    return warm("-m", "argosy_host", *arguments)
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -49,7 +55,7 @@ async def connected(
         async with _in_process(era, servers, vault, flags) as client:
             yield client
     elif transport == "stdio":
-        line = command("serve", *servers, "--vault", str(vault), *flags)
+        line = warm_command("serve", *servers, "--vault", str(vault), *flags)
         target = StdioServerParameters(command=line[0], args=line[1:], env=environment())
         async with Client(target, mode=era, cache=None, read_timeout_seconds=30) as client:
             yield client
@@ -77,7 +83,7 @@ async def _in_process(
 @asynccontextmanager
 async def http_server(servers: tuple[str, ...], vault: Path, *flags: str) -> AsyncGenerator[str]:
     """The URL of a child that serves *servers* over HTTP; it is stopped at the end."""
-    line = command("serve", *servers, "--vault", str(vault), "--http", "127.0.0.1:0", *flags)
+    line = warm_command("serve", *servers, "--vault", str(vault), "--http", "127.0.0.1:0", *flags)
     process = await to_thread.run_sync(_start, line)
     try:
         yield await to_thread.run_sync(_url, process)

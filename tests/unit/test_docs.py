@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from warm import warm
 
 from argosy_core.fleet import load_registry, packaged
 from argosy_core.policy.judges_md import parse_judges
@@ -65,7 +67,9 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         path = f"{self.home / 'bin'}:{os.environ['PATH']}"
-        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8"}
+        # What one start keeps for the next, the pages keep together: making it takes longer than most commands.
+        kept = {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", **kept}
 
     def bash(self, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -83,9 +87,13 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     (tmp_path / "bin").mkdir()
-    for name, words in (("mcp-host", "-P -m argosy_host"), ("python", "-P")):
+    path = f'PYTHONPATH="{os.pathsep.join(SOURCES)}"'
+    for name, line in (
+        ("mcp-host", f"exec {shlex.join(warm('-m', 'argosy_host'))}"),
+        ("python", f"{path} exec {shlex.quote(sys.executable)} -P"),
+    ):
         command = tmp_path / "bin" / name
-        command.write_text(f'#!/bin/sh\nPYTHONPATH="{os.pathsep.join(SOURCES)}" exec "{sys.executable}" {words} "$@"\n')
+        command.write_text(f'#!/bin/sh\n{line} "$@"\n')
         command.chmod(0o755)
     return Machine(tmp_path)
 

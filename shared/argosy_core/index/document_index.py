@@ -218,5 +218,7 @@ def _stamps(connection: sqlite3.Connection, agent: str, scope: str) -> dict[str,
     shelf = connection.execute(statement("shelf"), {"agent": agent, "scope": scope}).fetchone()
     if shelf is None:
         return {}
-    rows = connection.execute(statement("stamps"), {"shelf": shelf["shelf"]})
+    cursor = connection.cursor()
+    cursor.row_factory = None  # bare tuples: there may be very many
+    rows = cursor.execute(statement("stamps"), {"shelf": shelf["shelf"]})
     return {path: (mtime_ns, size) for path, mtime_ns, size in rows}

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from argosy_core.storage.listening_bell import ANYTHING, ListeningBell
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
 
 IGNORED = frozenset({".argosy", ".git", ".obsidian", ".versions"})
 FILE_SUFFIXES = (".md", ".jsonl", ".json", ".yaml", ".yml", ".txt")
 MAX_NAMED = 1000  # changes beyond that are one: anything
 START_AFTER_SECONDS = 0.3
+DEBOUNCE_MS = 500
+# How often it is looked whether something changed. A core that sleeps takes a millisecond to wake, so a vault in which
+# nothing happened for three seconds is looked at less often.
+STEP_MS, QUIET_STEP_MS = 50, 250
+ROUND_MS = 500
+POLL_MS = 300  # where changes must be looked for
+QUIET_ROUNDS = 6
+
+
+def watcher_of(folder: Path, *, recursive: bool = True) -> RustNotify:
+    """What collects the changes in *folder*, to be closed. Raises OSError when there are no watches left for it."""
+    # `watchfiles.watch` looks at one pace for ever; this is what it stands on, which is documented as well.
+    from watchfiles._rust_notify import RustNotify
+
+    return RustNotify([str(folder)], False, _must_poll(), POLL_MS, recursive, True)
+
+
+def _must_poll() -> bool:
+    """As `watchfiles` decides: where the system tells of no changes (Windows' disks under WSL), or one asks for it."""
+    asked = os.environ.get("WATCHFILES_FORCE_POLLING", "").lower()
+    if asked:
+        return asked not in ("false", "disable", "disabled")
+    return "microsoft-standard" in platform.uname().release
 
 
 class FileBell(ListeningBell):
@@ -25,46 +54,35 @@ class FileBell(ListeningBell):
         # The first question should not wait for the import; what changes meanwhile is caught by the first ring.
         if self._stop.wait(START_AFTER_SECONDS):
             return
-        from watchfiles import Change, watch
+        quiet = 0
+        with watcher_of(self._root) as watcher:
+            while True:
+                step = STEP_MS if quiet < QUIET_ROUNDS else QUIET_STEP_MS
+                changes = watcher.watch(DEBOUNCE_MS, step, ROUND_MS, self._stop)
+                if changes in ("stop", "signal"):
+                    return
+                if not self._armed:
+                    self._arm()  # the first round shows that watching has begun
+                quiet = 0 if isinstance(changes, set) else quiet + 1
+                if isinstance(changes, set):
+                    self._changed(changes)
 
-        changes = watch(
-            self._root,
-            watch_filter=None,
-            debounce=200,
-            step=50,
-            rust_timeout=500,
-            yield_on_timeout=True,
-            stop_event=self._stop,
-            raise_interrupt=False,
-            ignore_permission_denied=True,
-        )
-        for batch in changes:
-            if not self._armed:
-                self._arm()  # the first round shows that watching has begun
-            made = {path for change, path in batch if change == Change.added}
-            self._check_watched(made)
-            gone = {path for change, path in batch if change == Change.deleted}
-            changed = self._relative({*made, *gone, *(path for _, path in batch)})
-            self._tell(changed | self._below(self._relative(made)) | _beyond(self._relative(gone)))
+    def _changed(self, changes: set[tuple[int, str]]) -> None:
+        from watchfiles import Change
+
+        made = {path for change, path in changes if change == Change.added}
+        self._check_watched(made)
+        gone = {path for change, path in changes if change == Change.deleted}
+        changed = self._relative({path for _, path in changes})
+        self._tell(changed | self._below(self._relative(made)) | _beyond(self._relative(gone)))
 
     def _check_watched(self, made: Iterable[str]) -> None:
         """A new folder that got no watch because there are no more is silent for ever, and nothing says so: so another
         watch is asked for. Raises OSError when there is none to be had."""
-        from watchfiles import watch
-
         folder = next((path for path in made if os.path.isdir(path)), None)
-        if folder is None:
-            return
-        asked = watch(
-            folder, watch_filter=None, recursive=False, debounce=1, step=1, rust_timeout=1, yield_on_timeout=True,
-            raise_interrupt=False, ignore_permission_denied=True,
-        )  # fmt: skip
-        try:
-            next(asked, None)
-        except FileNotFoundError:
-            return  # it went away again
-        finally:
-            asked.close()
+        if folder is not None:
+            with suppress(FileNotFoundError):  # it went away again
+                watcher_of(Path(folder), recursive=False).close()
 
     def _relative(self, paths: Iterable[str]) -> frozenset[str]:
         prefix = f"{self._root}/"
