@@ -7,7 +7,7 @@ Each line is a JSON object: ``{"tell": NAME, "args": […]}`` is a call of `Prog
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -21,16 +21,26 @@ from argosy_host.providers.keys import reachable
 from argosy_host.runs import Limits, Origin, RunResult
 from argosy_host.session import RunOptions, Shared, run_task
 
+Work = Callable[[Progress], Awaitable[Mapping[str, Any]]]
+
 
 async def serve_run(stream: SocketStream, rest: BufferedByteReceiveStream, options: RunOptions, shared: Shared) -> None:
     """Do the run of *options* for the terminal behind *stream*."""
+
+    async def run(progress: Progress) -> Mapping[str, Any]:
+        return ended(await run_task(options, progress, shared=shared))
+
+    await serve_told(stream, rest, run)
+
+
+async def serve_told(stream: SocketStream, rest: BufferedByteReceiveStream, work: Work) -> None:
+    """Do *work* for the terminal behind *stream*, and tell it how that goes and what comes of it."""
     told = _Told()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_send, told, stream)
         tasks.start_soon(_until_left, rest, tasks.cancel_scope)
         try:
-            result = await run_task(options, told, shared=shared)
-            told.end({"result": ended(result)})
+            told.end({"result": await work(told)})
         except ArgosyError as error:
             told.end({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
         await told.sent.wait()

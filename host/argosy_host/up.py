@@ -39,6 +39,7 @@ from argosy_host.gateway import build_gateway
 from argosy_host.metrics import Metrics, serve_health
 from argosy_host.notices import Sender, tell_what_waits
 from argosy_host.queued import QueuedRuns
+from argosy_host.remote_chat import beginning, turn
 from argosy_host.remote_run import options_of, serve_run
 from argosy_host.running.book import BookSettings, RunBook, share_book
 from argosy_host.running.history import close_all_killed
@@ -139,6 +140,8 @@ class Up:
                 "stop": lambda _: self._on_stop,
                 "status": lambda _: self._on_status,
                 "run": lambda hello: self._prepare_run(hello, shared),
+                "conversation": lambda hello: beginning(hello, shared, self._clock, self._ids),
+                "say": lambda hello: turn(hello, shared, self._clock, self._ids),
             }
             door = Door(self._place, facts, lambda hello: self._make_server(config, hello), handlers)
             self._metrics.door = door

@@ -17,6 +17,7 @@ from argosy_core.errors import NotFound, Unavailable
 from argosy_core.ids import SystemIds
 from argosy_host.chatting import Chat, choose_conversation, messages_of
 from argosy_host.cli import run_cli
+from argosy_host.direct import opened
 from argosy_host.session import RunOptions
 
 pytestmark = pytest.mark.anyio
@@ -82,16 +83,36 @@ async def test_the_agents_own_tools_reach_this_conversation_and_no_other_princip
 
 
 async def test_a_conversation_is_chosen_by_name_or_the_last_or_new(vault: Path) -> None:
-    options = RunOptions(vault=vault, agent="ada", task="")
     clock, ids = SystemClock(), SystemIds()
+
+    async def chosen(name: str | None, last: bool) -> str:
+        async with opened(vault, None) as store:
+            return await choose_conversation(store, "ada", name, last, clock, ids)
+
     with pytest.raises(NotFound, match="no conversation"):
-        await choose_conversation(options, None, True, clock, ids)
+        await chosen(None, True)
     await say(chat(vault, "first"), "Hi.", [says("Hi.")])
 
-    assert await choose_conversation(options, None, True, clock, ids) == "first"
-    assert await choose_conversation(options, "second", False, clock, ids) == "second"
-    new = {await choose_conversation(options, None, False, clock, ids) for _ in range(2)}
+    assert await chosen(None, True) == "first"
+    assert await chosen("second", False) == "second"
+    new = {await chosen(None, False) for _ in range(2)}
     assert len(new) == 2 and all(name.startswith("chat_") for name in new)
+
+
+async def test_what_was_said_is_kept_once_whoever_keeps_it_and_without_what_is_secret(
+    vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARGOSY_SECRET_HATCH", "canary-4711-of-the-hatch")
+    talk = chat(vault)
+    _, result = await say(talk, "Hello?", [says("Yes.")])
+    await talk.keep_unanswered("Hello?", result.run)
+    for _ in range(2):
+        await talk.keep_unanswered("The code is canary-4711-of-the-hatch.", "run-2")
+    await talk.keep_unanswered("Again?", None)
+
+    turns, _ = read_turns((vault / KEPT / "keys.jsonl").read_bytes(), "local")
+    assert [turns[at].content for at in (0, 1, 3)] == ["Hello?", "Yes.", "Again?"]
+    assert len(turns) == 4 and "canary" not in (vault / KEPT / "keys.jsonl").read_text()
 
 
 def turn(role: str, text: str) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -21,6 +24,8 @@ from messages_api import Reply, Silence, messages_api, text
 from transports import command, environment
 
 from argosy_core.clock import SystemClock
+from argosy_host.cli import run_cli
+from argosy_host.cli.through_fleet import told_by
 from argosy_host.runtime import find_up, place_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -187,6 +192,116 @@ def test_a_terminal_that_goes_away_interrupts_its_run(vault: Path, monkeypatch: 
 
     [run] = json.loads(host("runs", "--vault", str(vault), "--json").stdout)["items"]
     assert run["status"] == "interrupted"
+
+
+def talk(vault: Path, given: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = command("chat", "--conversation", "lamp", "--vault", str(vault), *flags)
+    line = [line[0], "-X", "importtime", *line[1:]]
+    return subprocess.run(line, input=given, capture_output=True, text=True, timeout=60, env=env)
+
+
+def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
+    return {row.split("|")[-1].strip() for row in done.stderr.split("\n") if row.startswith("import time:")}
+
+
+def shown(done: subprocess.CompletedProcess[str]) -> str:
+    """What a person sees of it, without what differs from run to run."""
+    rows = [row for row in done.stderr.split("\n") if not row.startswith("import time:")]
+    return re.sub(r"run-[-0-9a-f]+|\d+ ms", "…", done.stdout + "\n".join(rows))
+
+
+def kept_of(vault: Path) -> list[tuple[str, str]]:
+    rows = (vault / "ada/conversations/local/lamp.jsonl").read_text().splitlines()
+    return [(turn["role"], turn["content"]) for turn in map(json.loads, rows)]
+
+
+def test_turns_are_done_by_the_running_fleet_and_shown_and_kept_as_ever(running: Path) -> None:
+    given = "What burns in the lamp?\n\nAnd who keeps it?\n/quit\n"
+    through, as_json = talk(running, given), talk(running, "What burns in the lamp?\n", "--json", "--last")
+    kept = kept_of(running)
+    unknown = host("chat", "nobody", "--vault", str(running))
+    assert host("down", "--vault", str(running)).returncode == 0
+    (running / "ada/conversations/local/lamp.jsonl").unlink()
+    alone, alone_json = talk(running, given), talk(running, "What burns in the lamp?\n", "--json")
+
+    assert through.returncode == alone.returncode == 0 and "rapeseed" in through.stdout
+    assert shown(through) == shown(alone)
+    heavy = {"mcp", "pydantic", "anyio", "argosy_memory"}
+    assert not heavy & imported(through) and heavy - {"argosy_memory"} <= imported(alone)
+    assert json.loads(as_json.stdout).keys() == json.loads(alone_json.stdout).keys()
+    assert json.loads(as_json.stdout)["conversation"] == "lamp"
+    assert kept == kept_of(running) and [role for role, _ in kept] == ["user", "assistant"] * 3
+    assert unknown.returncode == 1 and "not_found" in unknown.stderr and "ada" in unknown.stderr
+
+
+@pytest.mark.parametrize("end", ["kill", "down"])
+def test_a_fleet_that_ends_in_the_middle_of_a_turn_loses_nothing_that_was_said(
+    end: str, vault: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with messages_api([Silence(), Reply(text("Rapeseed oil."))]) as api:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+        assert host("up", "--vault", str(vault)).returncode == 0
+        found = find_up(vault)
+        assert found is not None
+
+        def end_it() -> None:
+            until(lambda: bool(api.requests))
+            if end == "kill":
+                os.kill(found[1].pid, signal.SIGKILL)
+            else:
+                host("down", "--vault", str(vault))
+
+        ending = threading.Thread(target=end_it)
+        ending.start()
+        monkeypatch.setattr("sys.stdin", io.StringIO("What burns in the lamp?\nWell?\n"))
+        try:
+            with pytest.raises(SystemExit) as ended:
+                run_cli(["chat", "--conversation", "lamp", "--model", "claude-test", "--vault", str(vault)])
+        finally:
+            ending.join()
+            host("down", "--vault", str(vault))
+        said, told = capsys.readouterr()
+
+        assert ended.value.code == 0 and said == "Rapeseed oil.\n"
+        assert "unavailable: the running fleet ended in the middle of the turn; what you said is kept" in told
+        asked = [message["content"] for message in api.requests[-1].body["messages"]]
+        assert "What burns in the lamp?" in str(asked[0]) and len(api.requests) == 2
+    assert kept_of(vault) == [("user", "What burns in the lamp?"), ("user", "Well?"), ("assistant", "Rapeseed oil.")]
+
+
+def test_a_fleet_of_another_version_or_with_other_keys_does_no_turn(
+    running: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def say_alone(_: Path, store: None, asked: dict[str, Any], watcher: object) -> dict[str, Any]:
+        begun.append(asked["task"])
+        return {"hint": None, "status": "ok"}
+
+    monkeypatch.setattr("argosy_host.cli.chat_alone.say_alone", say_alone)
+
+    def chat(said: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{said}\n"))
+        with pytest.raises(SystemExit) as ended:
+            run_cli(["chat", "ada", "--json", "--vault", str(running)])
+        assert ended.value.code == 0
+
+    chat("To the fleet.")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-the-test")
+    chat("With a key.")
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setattr("argosy_host.relay.__version__", "0.0.1")
+    chat("Of another version.")
+    assert begun == ["With a key.", "Of another version."]
+
+
+def test_a_line_that_was_cut_off_is_none() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b'{"tell": "started", "args": ["run-1"]}\n{"result": {')
+    theirs.close()
+    assert list(told_by(ours)) == [{"tell": "started", "args": ["run-1"]}]
 
 
 def until(come: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -1,31 +1,24 @@
-"""``mcp-host chat``: many turns with one agent."""
+"""``mcp-host chat``: many turns with one agent.
+
+Each turn is done by the vault's fleet while it is up: nothing heavy may be imported before that is known.
+"""
 
 from __future__ import annotations
 
-import functools
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
-from anyio import to_thread
 
-from argosy_core.clock import SystemClock
-from argosy_core.errors import ArgosyError
-from argosy_core.ids import SystemIds
+from argosy_core.errors import ArgosyError, Unavailable
 from argosy_core.storage.address import Address
-from argosy_core.views.vault_reader import VaultReader
-from argosy_host.chatting import Chat, choose_conversation
-from argosy_host.cli.decide import ask_here
 from argosy_host.cli.options import json_option, named, store_option, vault_option
 from argosy_host.cli.run import EXIT_CODES, Terminal
-from argosy_host.direct import opened
+from argosy_host.cli.through_fleet import FleetEnded, ask_fleet
 from argosy_host.progress import Progress
-from argosy_host.remote_run import ended
-from argosy_host.runs import Limits
-from argosy_host.session import RunOptions, find_agent
 
 ENDS = ("/quit", "/exit", "/q")
 
@@ -57,39 +50,74 @@ def chat(
 
     Every turn is a run like any other: judged, budgeted, logged. --json prints one object a line.
     """
-    name = anyio.run(_agent_name, vault, store, agent)
-    limits = Limits(iterations=max_turns, active_seconds=max_seconds)
-    options = RunOptions(vault=vault, agent=name, task="", model=model, store=store, profile=profile, limits=limits)
-    clock, ids = SystemClock(), SystemIds()
-    found = anyio.run(choose_conversation, options, conversation, last, clock, ids)
-    talk = Chat(options, found, clock, ids)
+    begun = _begun(vault, store, agent, conversation, last)
+    asked = {**begun, "model": model, "profile": profile, "max_turns": max_turns, "max_seconds": max_seconds}
     code = 0
     for line in _lines(as_json):
-        code = _turn(talk, line, as_json)
+        code = _turn(vault, store, {**asked, "task": line}, as_json)
     if not as_json:
-        click.echo(f"To go on: mcp-host chat {name} --conversation {found} {named(vault, store)}", err=True)
+        to_go_on = f"mcp-host chat {begun['agent']} --conversation {begun['conversation']}"
+        click.echo(f"To go on: {to_go_on} {named(vault, store)}", err=True)
     sys.exit(code)
 
 
-def _turn(talk: Chat, line: str, as_json: bool) -> int:
+def _begun(
+    vault: Path, store: Address | None, agent: str | None, conversation: str | None, last: bool
+) -> dict[str, Any]:
+    """``{agent, conversation}``: whom to talk with, and where to go on."""
+    try:
+        begun = ask_fleet(vault, store, Progress(), "conversation", agent=agent, conversation=conversation, last=last)
+    except FleetEnded:
+        begun = None  # it was only asked
+    if begun is None:
+        from argosy_host.cli.chat_alone import begin_alone
+
+        begun = begin_alone(vault, store, agent, conversation, last)
+    return begun
+
+
+def _turn(vault: Path, store: Address | None, asked: Mapping[str, Any], as_json: bool) -> int:
     """One turn, shown. What goes wrong in it ends neither the conversation nor the program."""
     watcher = Progress() if as_json else Terminal()
     try:
-        result = ended(anyio.run(functools.partial(talk.say, line, watcher)))
+        result = _said(vault, store, asked, watcher)
     except ArgosyError as error:
         click.echo(f"mcp-host: {error.code}: {error}", err=True)
         return 1
     hint = result.pop("hint")
     if as_json:
-        import json
-
-        click.echo(json.dumps({**result, "conversation": talk.conversation}, ensure_ascii=False))
+        click.echo(json.dumps({**result, "conversation": asked["conversation"]}, ensure_ascii=False))
     else:
         assert isinstance(watcher, Terminal)
-        watcher.close(result, hint, named(talk.options.vault, talk.options.store))
+        watcher.close(result, hint, named(vault, store))
         if result["questions"] and sys.stdin.isatty():
-            ask_here(result["questions"], talk.options.vault, talk.options.store)
+            from argosy_host.cli.decide import ask_here
+
+            ask_here(result["questions"], vault, store)
     return EXIT_CODES[result["status"]]
+
+
+def _said(vault: Path, store: Address | None, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any]:
+    """The result of the turn, by the running fleet or here.
+
+    Raises what `Chat.say` raises, and Unavailable when the fleet ends in the middle: then what was said is kept, and
+    not said again here, as its run may have acted already.
+    """
+    try:
+        result = ask_fleet(vault, store, watcher, "say", **asked)
+    except FleetEnded as error:
+        from argosy_host.cli.chat_alone import keep_alone
+
+        keep_alone(vault, store, asked, error.run)
+        raise Unavailable(
+            "the running fleet ended in the middle of the turn; what you said is kept, and the next turn is done here",
+            hint="mcp-host runs says how far it came",
+        ) from error
+    if result is None:
+        from argosy_host.cli.chat_alone import say_alone
+
+        result = say_alone(vault, store, asked, watcher)
+    return result
 
 
 def _lines(as_json: bool) -> Iterator[str]:
@@ -104,8 +132,3 @@ def _lines(as_json: bool) -> Iterator[str]:
             return
         if text:
             yield text
-
-
-async def _agent_name(vault: Path, store: Address | None, agent: str | None) -> str:
-    async with opened(vault, store) as found:
-        return (await to_thread.run_sync(lambda: find_agent(VaultReader(found.files), agent))).name

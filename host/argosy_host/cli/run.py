@@ -13,16 +13,12 @@ from typing import Any
 
 import click
 
-from argosy_core.errors import Unavailable, error_class
 from argosy_core.storage.address import Address
 from argosy_host.cli.options import json_option, named, print_json, store_option, vault_option
+from argosy_host.cli.through_fleet import ask_fleet
 from argosy_host.progress import Progress
-from argosy_host.providers.keys import reachable
-from argosy_host.relay import MAX_HELLO_BYTES, NotRelayed, connect, hello_for
-from argosy_host.runtime import find_up
 
 ARGUMENT_CHARS = 100
-_TOLD = frozenset(name for name in vars(Progress) if not name.startswith("_"))
 EXIT_CODES = {"ok": 0, "error": 1, "interrupted": 1, "blocked": 3, "budget": 3, "deferred": 4}
 
 
@@ -53,7 +49,7 @@ def run(
         "max_seconds": max_seconds,
     }  # fmt: skip
     watcher = Progress() if as_json else Terminal()
-    result = _relayed(vault, store, asked, watcher)
+    result = ask_fleet(vault, store, watcher, "run", **asked)
     if result is None:
         from argosy_host.cli.run_alone import run_alone
 
@@ -69,33 +65,6 @@ def run(
 
             ask_here(result["questions"], vault, store)
     sys.exit(EXIT_CODES[result["status"]])
-
-
-def _relayed(vault: Path, store: Address | None, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any] | None:
-    """The result of the run in the running fleet; None when there is none that takes it."""
-    found = find_up(vault)
-    if found is None or not found[1].serves(store):
-        return None
-    place, facts = found
-    hello = hello_for(facts, want="run", keys=reachable(), **asked)
-    if len(json.dumps(hello)) >= MAX_HELLO_BYTES:
-        return None
-    try:
-        door = connect(place, hello)
-    except NotRelayed:
-        return None
-    with door, door.makefile("rb") as lines:
-        for line in lines:
-            message = json.loads(line)
-            if message.get("tell") in _TOLD:
-                getattr(watcher, message["tell"])(*message["args"])
-            elif "error" in message:
-                failed = message["error"]
-                raise error_class(failed["code"])(failed["message"], hint=failed["hint"])
-            elif "result" in message:
-                found_result: dict[str, Any] = message["result"]
-                return found_result
-    raise Unavailable("the running fleet ended in the middle of the run", hint="mcp-host runs says how far it came")
 
 
 class Terminal(Progress):

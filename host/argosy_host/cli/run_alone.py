@@ -19,7 +19,12 @@ from argosy_host.session import RunOptions, run_task
 
 def run_alone(vault: Path, store: Address | None, asked: Mapping[str, Any], watcher: Progress) -> dict[str, Any]:
     """The result of the run that *asked* describes. Raises what `run_task` raises."""
-    options = RunOptions(
+    return ended(anyio.run(functools.partial(run_task, options_for(vault, store, asked), watcher)))
+
+
+def options_for(vault: Path, store: Address | None, asked: Mapping[str, Any]) -> RunOptions:
+    """What the command line asked for, as a person's run."""
+    return RunOptions(
         vault=vault,
         agent=asked["agent"],
         task=asked["task"],
@@ -29,4 +34,3 @@ def run_alone(vault: Path, store: Address | None, asked: Mapping[str, Any], watc
         origin=Origin("manual", principal=LOCAL_PRINCIPAL),
         limits=Limits(iterations=asked["max_turns"], active_seconds=asked["max_seconds"]),
     )
-    return ended(anyio.run(functools.partial(run_task, options, watcher)))

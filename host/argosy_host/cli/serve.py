@@ -28,6 +28,7 @@ ALONE_VARIABLE = "ARGOSY_ALONE"  # set by the running process for its own childr
 @store_option
 @click.option("--stdio", is_flag=True, help="Speak over stdin and stdout (the default).")
 @click.option("--http", "address", metavar="HOST:PORT", help="Speak streamable HTTP; loopback only.")
+@click.option("--token-issuer", "issuer", metavar="URL", help="With --http: let in those with a token of that issuer.")
 @click.option("--profile", type=click.Choice(["default", "full"]), default="default", help="Which tools agents see.")
 @click.option("--alone", is_flag=True, help="Serve in this process even while the fleet is up.")
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]), default="WARNING")
@@ -39,6 +40,7 @@ def serve(
     store: Address | None,
     stdio: bool,
     address: str | None,
+    issuer: str | None,
     profile: Any,
     alone: bool,
     log_level: Any,
@@ -48,12 +50,14 @@ def serve(
         raise InvalidArgument("--stdio and --http exclude each other", hint="leave one out")
     if address and role == "operator":
         raise PermissionDenied("over HTTP nobody is an operator by a flag", hint="use --role operator with stdio")
+    if issuer is not None and not address:
+        raise InvalidArgument("--token-issuer is about callers over HTTP", hint="add --http 127.0.0.1:8750")
     wanted = {"servers": list(servers), "agent": agent, "role": role, "profile": profile}
     if address is None and not alone and ALONE_VARIABLE not in os.environ and _relay(vault, store, wanted):
         return
     from argosy_host.cli.serve_alone import ServeOptions, serve_alone
 
-    serve_alone(ServeOptions(servers, vault, agent, role, store, address, profile, log_level))
+    serve_alone(ServeOptions(servers, vault, agent, role, store, address, issuer, profile, log_level))
 
 
 def _relay(vault: Path, store: Address | None, wanted: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
@@ -26,6 +26,9 @@ from argosy_host.compose import HOST_KEY_VARIABLE, load_server
 from argosy_host.tokens import BearerCheck, Tokens
 from argosy_host.trust import state_folder
 
+if TYPE_CHECKING:
+    from argosy_core.serving.admission import Admission
+
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
@@ -37,6 +40,7 @@ class ServeOptions:
     role: str
     store: Address | None
     address: str | None
+    issuer: str | None
     profile: Profile
     log_level: Any
 
@@ -44,8 +48,13 @@ class ServeOptions:
 def serve_alone(options: ServeOptions) -> None:
     """Serve until the client leaves or the process is interrupted.
 
-    Raises NotFound (vault, server), InvalidArgument (store, address), PermissionDenied (an address others can reach).
+    Raises NotFound (vault, server), InvalidArgument (store, address, issuer), PermissionDenied (an address that others
+    can reach).
     """
+    if options.issuer is not None:
+        from argosy_host.issuer.places import check_issuer
+
+        check_issuer(options.issuer)
     logging.basicConfig(level=options.log_level, format="%(levelname)s %(name)s: %(message)s")
     opened = open_store(options.vault, options.store)
     config = ServerConfig(
@@ -60,7 +69,9 @@ def serve_alone(options: ServeOptions) -> None:
     main, each = _alone(names[0], config) if len(names) == 1 else _gateway(names, config, options.address is not None)
     settle()
     try:
-        anyio.run(functools.partial(_serve, main, each, options.address, _verifier(opened.root, config.clock)))
+        anyio.run(
+            functools.partial(_serve, main, each, options.address, _admission(options, opened.root, config.clock))
+        )
     finally:
         opened.close()
 
@@ -85,13 +96,24 @@ def _host_key() -> bytes | None:
         raise InvalidArgument(f"{HOST_KEY_VARIABLE} is not base64", hint="the host sets it; leave it unset") from exc
 
 
-def _verifier(vault: Path, clock: Clock) -> BearerCheck | None:
-    """Who is asked about callers over HTTP; nobody where the vault never had a token."""
+def _admission(options: ServeOptions, vault: Path, clock: Clock) -> Admission | None:
+    """Who is let in over HTTP; None is everybody, where the vault never had a token and no issuer is named."""
+    if options.address is None:
+        return None
     tokens = Tokens(state_folder(), vault, clock)
-    return BearerCheck(tokens) if tokens.listed() else None
+    own = BearerCheck(tokens)
+    if options.issuer is not None:
+        from argosy_host.issuer.check import admission
+
+        return admission(own, options.issuer, clock)
+    if not tokens.listed():
+        return None
+    from argosy_core.serving.admission import Admission
+
+    return Admission(lambda _: own)
 
 
-async def _serve(main: Any, each: Mapping[str, Any], address: str | None, verifier: BearerCheck | None) -> None:
+async def _serve(main: Any, each: Mapping[str, Any], address: str | None, admission: Admission | None) -> None:
     if address is None:
         from argosy_core.serving.stdio import serve_stdio
 
@@ -99,9 +121,9 @@ async def _serve(main: Any, each: Mapping[str, Any], address: str | None, verifi
         return
     from argosy_core.serving.http import parse_address, serve_http
 
-    told = " to those with a token" if verifier else ""
+    told = " to those with a token" if admission else ""
     await serve_http(
-        main, each, parse_address(address), lambda url: click.echo(f"serving {url}{told}", err=True), verifier
+        main, each, parse_address(address), lambda url: click.echo(f"serving {url}{told}", err=True), admission
     )
 
 

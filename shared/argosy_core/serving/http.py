@@ -1,7 +1,8 @@
 """Streamable HTTP: one server at ``/mcp``, a gateway at ``/mcp`` with each of its servers at ``/<name>/mcp``.
 
-Only loopback is served without authentication. The Host header must be exactly this address, and so must an Origin: no
-web page of another address, not even of another port of this machine, may call tools.
+Only loopback is served, with authentication or without: nothing here is encrypted. The Host header must be exactly this
+address, and so must an Origin: no web page of another address, not even of another port of this machine, may call
+tools.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
-from mcp.server.auth.provider import TokenVerifier
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
 
@@ -22,6 +22,9 @@ from argosy_core.errors import InvalidArgument, PermissionDenied, Unavailable
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from argosy_core.serving.admission import Admission
 
 AnyServer = MCPServer[Any] | Server[Any]
 
@@ -33,6 +36,11 @@ class Address:
     host: str
     port: int
 
+    @property
+    def origin(self) -> str:
+        """``http://HOST:PORT``, before every path here."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
 
 def parse_address(text: str) -> Address:
     """``HOST:PORT``, ``:PORT`` or ``[v6]:PORT``. Raises InvalidArgument otherwise, PermissionDenied beyond loopback."""
@@ -40,15 +48,16 @@ def parse_address(text: str) -> Address:
     host = host.strip("[]") or "127.0.0.1"
     if not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise InvalidArgument(f"not an address: {text}", hint="write HOST:PORT, for example 127.0.0.1:8750")
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise PermissionDenied(
-            f"{host} can be reached from other machines, and nothing here would authenticate them",
+            f"{host} can be reached from other machines, and nothing that is said here, tokens included, is encrypted",
             hint="listen on 127.0.0.1",
         )
     return Address(host, int(port))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether *host*, a name or an address without brackets, is this machine and nobody else can take its place."""
     if host == "localhost":
         return True
     try:
@@ -58,19 +67,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def build_app(
-    main: AnyServer, parts: Mapping[str, AnyServer], address: Address, verifier: TokenVerifier | None = None
+    main: AnyServer, parts: Mapping[str, AnyServer], address: Address, admission: Admission | None = None
 ) -> Starlette:
     """The ASGI application: *main* at ``/mcp``, each of *parts* at ``/<name>/mcp``.
 
-    With *verifier*, only for those whose bearer token it knows.
+    With *admission*, only for those whom it lets in.
     """
-    from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
-    from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
     from starlette.applications import Starlette
-    from starlette.middleware import Middleware
-    from starlette.middleware.authentication import AuthenticationMiddleware
     from starlette.responses import PlainTextResponse
-    from starlette.routing import Mount, Route
+    from starlette.routing import Route
 
     hosts = _hosts(address)
     security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts])
@@ -80,7 +85,7 @@ def build_app(
         app = server.streamable_http_app(
             streamable_http_path=path, transport_security=security, host=address.host, json_response=True
         )
-        routes += app.routes
+        routes += app.routes if admission is None else _admitted(app, path, address, admission)
         managers.append(server.session_manager.run)
 
     @asynccontextmanager
@@ -93,14 +98,16 @@ def build_app(
     async def alive(_: Any) -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    if verifier is None:
-        return Starlette(routes=[*routes, Route("/health/live", alive)], lifespan=lifespan)
-    guarded = Mount("/", app=RequireAuthMiddleware(Starlette(routes=routes), required_scopes=[]))
-    known = [
-        Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(verifier)),
-        Middleware(AuthContextMiddleware),
-    ]
-    return Starlette(routes=[Route("/health/live", alive), guarded], middleware=known, lifespan=lifespan)
+    return Starlette(routes=[*routes, Route("/health/live", alive)], lifespan=lifespan)
+
+
+def _admitted(app: Starlette, path: str, address: Address, admission: Admission) -> list[Route]:
+    from starlette.routing import Route
+
+    from argosy_core.serving.admission import guarded, metadata_routes
+
+    url = f"{address.origin}{path}"
+    return [Route(path, guarded(app, url, admission)), *metadata_routes(url, admission)]
 
 
 def _hosts(address: Address) -> list[str]:
@@ -113,7 +120,7 @@ async def serve_http(
     parts: Mapping[str, AnyServer],
     address: Address,
     started: Callable[[str], None] = lambda _: None,
-    verifier: TokenVerifier | None = None,
+    admission: Admission | None = None,
 ) -> None:
     """Serve until interrupted; *started* is told the URL once the port is open.
 
@@ -123,10 +130,9 @@ async def serve_http(
 
     bound = bind(address)
     actual = Address(address.host, bound.getsockname()[1])
-    app = build_app(main, parts, actual, verifier)
+    app = build_app(main, parts, actual, admission)
     config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
-    shown = f"[{actual.host}]" if ":" in actual.host else actual.host
-    started(f"http://{shown}:{actual.port}/mcp")
+    started(f"{actual.origin}/mcp")
     with bound:
         await uvicorn.Server(config).serve(sockets=[bound])
 
