@@ -22,6 +22,7 @@ from argosy_core.policy.money import nano_usd, usd
 from argosy_core.serving.config import ServerConfig
 from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
+from argosy_judge.fallbacks import NO_FALLBACK, FallbackModel, fallback_model
 from argosy_judge.grant_store import GrantStore
 from argosy_judge.mandate_events import MandateEvents
 from argosy_judge.mandate_locks import MandateLocks
@@ -35,11 +36,11 @@ _PERIODS: tuple[Period, ...] = ("day", "month", "total")
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """Everything that bears on one piece of spending."""
+    """Everything that bears on one piece of spending. *fallback* is what a cap may leave instead of its model."""
 
     caps: tuple[Cap, ...]
     purses: tuple[str, ...]
-    model: ModelFile
+    fallback: FallbackModel = NO_FALLBACK
 
 
 class Budgets:
@@ -81,7 +82,7 @@ class Budgets:
 
         def set_aside(ledger: Ledger) -> tuple[Ledger, tuple[list[Breach], list[tuple[Cap, float]], str]]:
             passed_over[:] = breaches = ledger.breaches(amount, bounds.caps, now)
-            _refuse(breaches, estimate, bounds.model)
+            _refuse(breaches, estimate, bounds.fallback)
             day = ledger.today(bounds.purses, now)
             ledger = ledger.reserve(name, Open(amount, bounds.purses, day, until, run))
             warned, passed = ledger.warn(bounds.caps, now)
@@ -185,7 +186,7 @@ class Budgets:
                 raise
         # What costs nothing goes on while a cap on money cannot be read; its tokens still count.
         caps = self._run_caps(caller, agent, run)
-        return _Bounds(tuple(caps), purses_of("actor", caps, None, "token"), ModelFile())
+        return _Bounds(tuple(caps), purses_of("actor", caps, None, "token"))
 
     def _all_bounds(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> _Bounds:
         standing = self._policies.current(agent)
@@ -204,7 +205,7 @@ class Budgets:
                     over, denying_layer="policy", axis="cost_cap", cap_dimension="per_action_usd",
                     attempted_value=estimate.usd, effective_cap=each, source=settings.where,
                 )  # fmt: skip
-            return _Bounds(tuple(caps), purses_of("judge", caps, None, "token"), ModelFile())
+            return _Bounds(tuple(caps), purses_of("judge", caps, None, "token"))
         model = self._model(agent)
         try:
             caps = [*fleet_caps(standing.rules.cost_caps), *model_caps(agent, model)]
@@ -213,7 +214,8 @@ class Budgets:
         caps += self._run_caps(caller, agent, run)
         if estimate.mandate is not None:
             caps += self._mandate_caps(agent, estimate.mandate)
-        return _Bounds(tuple(caps), purses_of(estimate.payer, caps, estimate.mandate, "token"), model)
+        fallback = fallback_model(agent, model, standing.rules.model, self._grants.of_run(caller.grant, agent))
+        return _Bounds(tuple(caps), purses_of(estimate.payer, caps, estimate.mandate, "token"), fallback)
 
     def _run_caps(self, caller: Caller, agent: str, run: str) -> list[Cap]:
         """As `_grant_caps`, where something is to be spent."""
@@ -253,24 +255,32 @@ class Budgets:
         return parse_model((data or b"").decode("utf-8", "replace"))
 
 
-def _refuse(breaches: Sequence[Breach], estimate: Estimate, model: ModelFile) -> None:
+def _refuse(breaches: Sequence[Breach], estimate: Estimate, other: FallbackModel) -> None:
     """Raises Refused where a cap that was passed does not let this spending through."""
     for breach in breaches:
         cap = breach.cap
         own = cap.source.endswith("/model.md")
         if (own and estimate.critical) or cap.action == "alert":
             continue
-        fallback = model.fallback_model if cap.action == "fallback" else None
-        if fallback is not None and estimate.model == fallback:
+        if cap.action != "fallback":
+            raise _refused(breach, "wait for the next period, or have the cap raised")
+        if other.is_in_use(estimate.model):
             continue
-        action = "fallback" if fallback else "skip"
-        hint = f"use {fallback}" if fallback else "wait for the next period, or have the cap raised"
-        error = BudgetExhausted(
-            explain_breach(breach), hint=hint, action=action, model=fallback, purse=cap.purse, period=cap.period,
-            cap=cap.limit, spent=breach.spent, outstanding=breach.outstanding, source=cap.source,
-        )  # fmt: skip
-        kind = "override" if fallback else "deny"
-        raise Refused(error, **of_cap(breach), decision_kind=kind, model_from_model_md=fallback)
+        if other.barred is not None:
+            raise _refused(breach, other.remedy, f"; {other.barred}", **other.decision)
+        if other.name is None:
+            raise _refused(breach, "wait for the next period, or have the cap raised")
+        raise _refused(breach, f"use {other.name}", model=other.name, **other.decision)
+
+
+def _refused(breach: Breach, hint: str, why: str = "", model: str | None = None, **decision: Any) -> Refused:
+    """The refusal by a cap; *model* is the other one that it leaves."""
+    cap = breach.cap
+    error = BudgetExhausted(
+        explain_breach(breach) + why, hint=hint, action="fallback" if model else "skip", model=model, purse=cap.purse,
+        period=cap.period, cap=cap.limit, spent=breach.spent, outstanding=breach.outstanding, source=cap.source,
+    )  # fmt: skip
+    return Refused(error, **of_cap(breach), **decision)
 
 
 def _lines(ledger: Ledger, purse: str, caps: Sequence[Cap], now: datetime) -> list[BudgetLine]:
