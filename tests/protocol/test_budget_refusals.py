@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judges import MANDATE
 from served import Answer, Bench, call
 
 from argosy_core.errors import Unavailable
@@ -23,16 +24,6 @@ default_model: dear-1
 fallback_model: cheap-1
 cost_guardrails: {{enabled: true, daily_cap_usd: 0.5, daily_cap_action: {action}}}
 ```
-"""
-MANDATE = """## pay-rent
-
-granted_by: marit
-granted_at: 2026-11-01
-scope: rent
-revocation_state: active
-constraints:
-  allowed_tools: [bank__pay]
-  monthly_token_usd: 0.2
 """
 GRANT = """---
 holder: {holder}
@@ -87,7 +78,7 @@ async def test_a_cap_that_is_reached_is_told_once_with_what_was_asked_for(bench:
         ({}, {}, '{"limits": {"usd_run": 0.5}}', ("per_call", "cost_cap", "cumulative_usd")),
         ({}, {"tokens": 9}, '{"limits": {"tokens_run": 5}}', ("per_call", "cost_cap", "cumulative_tokens")),
         (
-            {"harbor/mandates.md": MANDATE},
+            {"harbor/mandates.md": MANDATE.format(cap="monthly_token_usd")},
             {"mandate": "pay-rent"},
             None,
             ("mandate", "cost_cap", "monthly_usd"),
