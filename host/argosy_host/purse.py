@@ -6,16 +6,14 @@ The purses of one process lie beside its store, so that a run finds that of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from argosy_core.clock import Clock
-from argosy_core.errors import BudgetExhausted, NotFound, PermissionDenied
-from argosy_core.policy.grant_file import grant_path, parse_grant
-from argosy_core.policy.grant_form import grant_as_json, grant_from_json
+from argosy_core.errors import BudgetExhausted
+from argosy_core.policy.grant_form import grant_as_json
 from argosy_core.policy.grants import ROOT, Account, Grant, Limits, Spend, meet
 from argosy_core.storage.base import Store
-from argosy_core.views.reader import Reader
 
 SHARED_NAME = "host.purses"
 
@@ -109,33 +107,6 @@ def inherited(given: Grant) -> Grant:
 def as_reference(grant: Grant) -> str:
     """*grant* as a run token carries it."""
     return json.dumps(grant_as_json(grant), ensure_ascii=False, separators=(",", ":"))
-
-
-def grant_of(reference: str, holder: str, reader: Reader, clock: Clock) -> Grant:
-    """The grant behind what a token or an item carries: written out, or issued by a person and kept by its id. Blocks.
-
-    Raises NotFound, PermissionDenied (revoked, over, somebody else's), InvalidArgument, PolicyInvalid.
-    """
-    if reference.startswith("{"):
-        return grant_from_json(_parsed(reference), holder)
-    path = grant_path(reference)
-    data = reader.read(path)
-    if data is None:
-        raise NotFound(f"there is no grant {reference[:80]!r}", hint="grant_list shows the grants")
-    file = parse_grant(data, path)
-    if file.holder != holder or not file.counts_at(clock.now()):
-        raise PermissionDenied(f"{reference} is over, or the grant of another agent", hint="have a new one issued")
-    return file.grant
-
-
-def _parsed(reference: str) -> Mapping[str, object]:
-    try:
-        found = json.loads(reference)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise PermissionDenied("what was handed on as a grant is none", hint="ask for the work again")
-    return found  # pyright: ignore[reportUnknownVariableType]
 
 
 class Breaker:

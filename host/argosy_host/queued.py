@@ -13,11 +13,11 @@ from argosy_core.errors import InvalidArgument
 from argosy_core.ids import Ids
 from argosy_core.policy.grants import ROOT, Grant
 from argosy_core.types import Role
-from argosy_core.views.vault_reader import VaultReader
+from argosy_core.views.grants import GrantReader
 from argosy_host.direct import call_in
 from argosy_host.narrative import narrate
 from argosy_host.progress import Progress
-from argosy_host.purse import Purse, breaker_of, grant_of, inherited
+from argosy_host.purse import Purse, breaker_of, inherited
 from argosy_host.results import CallOutcome
 from argosy_host.runs import KILLED, WRITER, Origin, RunResult, close_killed
 from argosy_host.session import RunOptions, Shared, run_task
@@ -71,8 +71,7 @@ class QueuedRuns:
         reference, creator = claimed.get("grant"), claimed.get("creator")
         if reference is None:
             return ROOT
-        reader = VaultReader(self._shared.store.files)
-        return grant_of(str(reference), str(creator), reader, self._clock)
+        return GrantReader(self._shared.store.files, self._clock).of_run(str(reference), str(creator))
 
     async def _close_earlier(self, agent: str, task: str, origin: Origin) -> None:
         """A run of this item that has a start and no end was killed: say so in the log and the journal, once."""

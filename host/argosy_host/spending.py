@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from argosy_core.clock import Clock
 from argosy_core.errors import ArgosyError, BudgetExhausted, DeadlineExceeded, Unavailable
-from argosy_core.policy.grants import Spend
+from argosy_core.policy.grants import MONEY, Spend
 from argosy_core.policy.money import nano_usd, usd
 from argosy_host.gating.settling import settle
 from argosy_host.progress import Progress
@@ -46,7 +47,7 @@ class Spending:
         """
         prompt_bytes = count_bytes(request)
         held = _most(request, prompt_bytes)
-        self._run.purse.hold(held)
+        await self._hold(request, held)
         try:
             reservation = await self._reserve(request, held)
         except BaseException:
@@ -67,6 +68,15 @@ class Spending:
         told = {"stop": reply.stop, "request_id": reply.request_id}
         await self._log(reply.model or request.model, reply.usage, self._ms_since(began), told)
         return reply
+
+    async def _hold(self, request: ModelRequest, held: Spend) -> None:
+        """Set *held* aside of the run's own grant, and of those above. Raises BudgetExhausted; that is in the log."""
+        try:
+            self._run.purse.hold(held)
+        except BudgetExhausted as error:
+            with suppress(ArgosyError):  # a log that takes no line lets nothing through by that
+                await self._run.log("budget.refused", _refusal(error, request.model, held))
+            raise
 
     async def _reserve(self, request: ModelRequest, held: Spend) -> str:
         estimate = {"usd": usd(held.usd), "tokens": held.tokens, "model": request.model}
@@ -114,6 +124,21 @@ class Spending:
 
     def _ms_since(self, began: float) -> float:
         return (self._clock.monotonic() - began) * 1000
+
+
+def _refusal(error: BudgetExhausted, model: str, held: Spend) -> dict[str, Any]:
+    """What the log says of a call that the run's grant does not hold, in the fields that the judge has for caps."""
+    is_money = error.detail.get("limit") in MONEY
+    attempted, cap = (usd(n) if is_money else n for n in (error.detail["attempted"], error.detail["cap"]))
+    return {
+        "primitive": "policy_decision", "payer": "actor", "model": model, "wanted_usd": usd(held.usd),
+        "wanted_tokens": held.tokens, "reason": error.message, "error": error.code,
+        "policy_decision": {
+            "decision_kind": "deny", "denying_layer": "per_call", "axis": "cost_cap",
+            "cap_dimension": f"cumulative_{'usd' if is_money else 'tokens'}", "attempted_value": attempted,
+            "effective_cap": cap, "source": "the run's grant", "enforced": True,
+        },
+    }  # fmt: skip
 
 
 def _most(request: ModelRequest, prompt_bytes: int) -> Spend:

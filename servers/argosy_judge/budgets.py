@@ -13,7 +13,8 @@ from argosy_core.budget.caps import fleet_caps, grant_caps, judge_caps, mandate_
 from argosy_core.budget.ledger import Amount, Breach, Cap, Ledger, Open, Period, explain_breach
 from argosy_core.budget.ledgers import Ledgers, end_fields
 from argosy_core.clock import rfc3339
-from argosy_core.errors import BudgetExhausted, Conflict, Corrupted, InvalidArgument, NotFound
+from argosy_core.errors import BudgetExhausted, Conflict, Corrupted, InvalidArgument, NotFound, PermissionDenied
+from argosy_core.policy.errors import PolicyInvalid
 from argosy_core.policy.grant_file import ID
 from argosy_core.policy.mandates_model import mandate_of_grant
 from argosy_core.policy.model_md import ModelFile, parse_model
@@ -21,10 +22,13 @@ from argosy_core.policy.money import nano_usd, usd
 from argosy_core.serving.config import ServerConfig
 from argosy_core.types import Caller, Role
 from argosy_core.views.vault_reader import VaultReader
+from argosy_judge.fallbacks import NO_FALLBACK, FallbackModel, fallback_model
 from argosy_judge.grant_store import GrantStore
 from argosy_judge.mandate_events import MandateEvents
 from argosy_judge.mandate_locks import MandateLocks
 from argosy_judge.models import BudgetLine, Condition, Estimate, Reservation, Settlement
+from argosy_judge.policy_decisions import of_cap
+from argosy_judge.refusals import Refused, fields_of, tell_refused
 from argosy_judge.standing import StandingPolicies
 
 _PERIODS: tuple[Period, ...] = ("day", "month", "total")
@@ -32,11 +36,11 @@ _PERIODS: tuple[Period, ...] = ("day", "month", "total")
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """Everything that bears on one piece of spending."""
+    """Everything that bears on one piece of spending. *fallback* is what a cap may leave instead of its model."""
 
     caps: tuple[Cap, ...]
     purses: tuple[str, ...]
-    model: ModelFile
+    fallback: FallbackModel = NO_FALLBACK
 
 
 class Budgets:
@@ -61,8 +65,15 @@ class Budgets:
         self._locks = locks
 
     async def reserve(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> Reservation:
-        """Set *estimate* aside. Raises BudgetExhausted with what to do instead, and Corrupted for a cap
-        that cannot be read."""
+        """Set *estimate* aside. Raises BudgetExhausted with what to do instead, Corrupted for a cap that cannot be
+        read, and what a grant that does not count raises; that is in the log then."""
+        try:
+            return await self._reserve(caller, agent, run, estimate)
+        except Refused as refused:
+            await tell_refused(self._ledgers, agent, refused, fields_of(run, estimate))
+            raise refused.error from None
+
+    async def _reserve(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> Reservation:
         bounds = await to_thread.run_sync(self._bounds, caller, agent, run, estimate)
         now = self._clock.now()
         name, until = self._ids.random(8).hex(), now + timedelta(seconds=estimate.ttl_s)
@@ -71,7 +82,7 @@ class Budgets:
 
         def set_aside(ledger: Ledger) -> tuple[Ledger, tuple[list[Breach], list[tuple[Cap, float]], str]]:
             passed_over[:] = breaches = ledger.breaches(amount, bounds.caps, now)
-            _refuse(breaches, estimate, bounds.model)
+            _refuse(breaches, estimate, bounds.fallback)
             day = ledger.today(bounds.purses, now)
             ledger = ledger.reserve(name, Open(amount, bounds.purses, day, until, run))
             warned, passed = ledger.warn(bounds.caps, now)
@@ -79,7 +90,7 @@ class Budgets:
 
         try:
             breaches, passed, day = await self._ledgers.change(agent, set_aside)
-        except BudgetExhausted:
+        except Refused:
             await self._mandates.tell_capped(agent, passed_over, run)
             raise
         fields = {
@@ -102,8 +113,16 @@ class Budgets:
         """Settle a reservation at what it came to, None for the estimate; again with the same sum changes nothing.
 
         By an operator that is how a cost is reconciled that nobody verified. Raises NotFound, and Conflict when it was
-        settled at another sum.
+        settled at another sum, which is in the log then.
         """
+        try:
+            return await self._settle(agent, name, actual_usd, tokens, role)
+        except Conflict as error:
+            fields = {"denying_layer": "per_call", "axis": "settlement", "attempted_value": actual_usd}
+            await tell_refused(self._ledgers, agent, Refused(error, **fields), {"reservation_id": name})
+            raise
+
+    async def _settle(self, agent: str, name: str, actual_usd: float | None, tokens: int, role: Role) -> Settlement:
         ledger = await self._ledgers.current(agent)
         known = ledger.open.get(name) or ledger.closed.get(name)
         if known is None:
@@ -161,31 +180,50 @@ class Budgets:
     def _bounds(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> _Bounds:
         try:
             return self._all_bounds(caller, agent, run, estimate)
-        except Corrupted:
-            if estimate.usd > 0 or estimate.payer != "actor" or estimate.mandate is not None:
+        except Refused as refused:
+            costs = estimate.usd > 0 or estimate.payer != "actor" or estimate.mandate is not None
+            if costs or not isinstance(refused.error, Corrupted):
                 raise
         # What costs nothing goes on while a cap on money cannot be read; its tokens still count.
-        caps = self._grant_caps(caller, agent, run)
-        return _Bounds(tuple(caps), purses_of("actor", caps, None, "token"), ModelFile())
+        caps = self._run_caps(caller, agent, run)
+        return _Bounds(tuple(caps), purses_of("actor", caps, None, "token"))
 
     def _all_bounds(self, caller: Caller, agent: str, run: str, estimate: Estimate) -> _Bounds:
         standing = self._policies.current(agent)
         for fault in standing.gate:
-            raise Corrupted(f"{fault.message}; nothing is spent until it is mended", hint=fault.hint)
+            error = Corrupted(f"{fault.message}; nothing is spent until it is mended", hint=fault.hint)
+            raise Refused(error, denying_layer="policy", axis="cost_cap", source=fault.file)
         settings = standing.policy.settings
         if estimate.payer == "judge":
             caps = list(judge_caps(settings.budget, settings.where))
             each = settings.budget.per_action_usd
             if each is not None and nano_usd(estimate.usd) > nano_usd(each):
-                raise BudgetExhausted(
+                over = BudgetExhausted(
                     f"one judgment may cost ${each:g} ({settings.where})", hint="ask less of the judge"
                 )
-            return _Bounds(tuple(caps), purses_of("judge", caps, None, "token"), ModelFile())
+                raise Refused(
+                    over, denying_layer="policy", axis="cost_cap", cap_dimension="per_action_usd",
+                    attempted_value=estimate.usd, effective_cap=each, source=settings.where,
+                )  # fmt: skip
+            return _Bounds(tuple(caps), purses_of("judge", caps, None, "token"))
         model = self._model(agent)
-        caps = [*fleet_caps(standing.rules.cost_caps), *model_caps(agent, model), *self._grant_caps(caller, agent, run)]
+        try:
+            caps = [*fleet_caps(standing.rules.cost_caps), *model_caps(agent, model)]
+        except Corrupted as error:
+            raise Refused(error, denying_layer="model_md", axis="cost_cap", source=f"{agent}/model.md") from error
+        caps += self._run_caps(caller, agent, run)
         if estimate.mandate is not None:
             caps += self._mandate_caps(agent, estimate.mandate)
-        return _Bounds(tuple(caps), purses_of(estimate.payer, caps, estimate.mandate, "token"), model)
+        fallback = fallback_model(agent, model, standing.rules.model, self._grants.of_run(caller.grant, agent))
+        return _Bounds(tuple(caps), purses_of(estimate.payer, caps, estimate.mandate, "token"), fallback)
+
+    def _run_caps(self, caller: Caller, agent: str, run: str) -> list[Cap]:
+        """As `_grant_caps`, where something is to be spent."""
+        try:
+            return self._grant_caps(caller, agent, run)
+        except (NotFound, PermissionDenied, InvalidArgument, PolicyInvalid) as error:
+            name = caller.grant if caller.grant and ID.fullmatch(caller.grant) else None
+            raise Refused(error, denying_layer="per_call", axis="grant", attempted_value=name) from error
 
     def _grant_caps(self, caller: Caller, agent: str, run: str | None) -> list[Cap]:
         grant = self._grants.of_run(caller.grant, agent)
@@ -197,9 +235,10 @@ class Budgets:
         if mandate is None and ID.fullmatch(name) and (found := self._grants.find(name)) is not None:
             mandate = mandate_of_grant(found[0], f"grant {name}", found[1]) if found[0].holder == agent else None
         if mandate is None or mandate.state == "revoked" or mandate.has_expired(self._clock.now()):
-            raise BudgetExhausted(
+            error = BudgetExhausted(
                 f"no mandate {name[:80]!r} is in force for {agent}", hint="spend without it, or renew it"
             )
+            raise Refused(error, denying_layer="mandate", axis="mandate", attempted_value=name[:80])
         return list(mandate_caps(mandate, "token"))
 
     def _caps_in(self, caller: Caller, agent: str, run: str | None) -> list[Cap]:
@@ -216,22 +255,32 @@ class Budgets:
         return parse_model((data or b"").decode("utf-8", "replace"))
 
 
-def _refuse(breaches: Sequence[Breach], estimate: Estimate, model: ModelFile) -> None:
-    """Raises BudgetExhausted where a cap that was passed does not let this spending through."""
+def _refuse(breaches: Sequence[Breach], estimate: Estimate, other: FallbackModel) -> None:
+    """Raises Refused where a cap that was passed does not let this spending through."""
     for breach in breaches:
         cap = breach.cap
         own = cap.source.endswith("/model.md")
         if (own and estimate.critical) or cap.action == "alert":
             continue
-        fallback = model.fallback_model if cap.action == "fallback" else None
-        if fallback is not None and estimate.model == fallback:
+        if cap.action != "fallback":
+            raise _refused(breach, "wait for the next period, or have the cap raised")
+        if other.is_in_use(estimate.model):
             continue
-        action = "fallback" if fallback else "skip"
-        hint = f"use {fallback}" if fallback else "wait for the next period, or have the cap raised"
-        raise BudgetExhausted(
-            explain_breach(breach), hint=hint, action=action, model=fallback, purse=cap.purse, period=cap.period,
-            cap=cap.limit, spent=breach.spent, outstanding=breach.outstanding, source=cap.source,
-        )  # fmt: skip
+        if other.barred is not None:
+            raise _refused(breach, other.remedy, f"; {other.barred}", **other.decision)
+        if other.name is None:
+            raise _refused(breach, "wait for the next period, or have the cap raised")
+        raise _refused(breach, f"use {other.name}", model=other.name, **other.decision)
+
+
+def _refused(breach: Breach, hint: str, why: str = "", model: str | None = None, **decision: Any) -> Refused:
+    """The refusal by a cap; *model* is the other one that it leaves."""
+    cap = breach.cap
+    error = BudgetExhausted(
+        explain_breach(breach) + why, hint=hint, action="fallback" if model else "skip", model=model, purse=cap.purse,
+        period=cap.period, cap=cap.limit, spent=breach.spent, outstanding=breach.outstanding, source=cap.source,
+    )  # fmt: skip
+    return Refused(error, **of_cap(breach), **decision)
 
 
 def _lines(ledger: Ledger, purse: str, caps: Sequence[Cap], now: datetime) -> list[BudgetLine]:

@@ -12,8 +12,9 @@ from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.cases import Case, Opinion, Situation
 from argosy_judge.classes import Classified, classify, identify
 from argosy_judge.ensemble import Decision, Ensemble, blocked, conclude, needs_model
-from argosy_judge.prompt import PolicyContext, policy_context, system_prompt, user_prompt
+from argosy_judge.prompt import PolicyContext, case_prompt, policy_context, system_prompt, user_prompt
 from argosy_judge.proposal import Proposal
+from argosy_judge.recent import RecentRuns
 from argosy_judge.revision import amended
 from argosy_judge.seats import Heard, Question, aggregate, ask_backends, backend_seats, failed, model_seats
 from argosy_judge.standing import Standing
@@ -73,8 +74,9 @@ def others_asked(case: Case, opinions: Sequence[Opinion]) -> list[str]:
 
 
 def open_hearing(
-    hearing: Hearing, proposal: Proposal, situation: Situation, ensemble: Ensemble, reader: VaultReader
-) -> Hearing:
+    hearing: Hearing, proposal: Proposal, situation: Situation, ensemble: Ensemble, reader: VaultReader,
+    recent: RecentRuns,
+) -> Hearing:  # fmt: skip
     """Hear the rules on *proposal*, and prepare what others are to be asked. Blocks."""
     standing = hearing.standing
     if proposal.amendment is not None:
@@ -85,8 +87,9 @@ def open_hearing(
     if not others_asked(case, opinions):
         return hearing
     context = policy_context(
-        reader, case.agent, case.tool, case.classified, case.class_policy, standing.tools, proposal
-    )
+        reader, case.agent, case.tool, case.classified, case.class_policy, standing.tools, proposal,
+        recent.of(case.agent, situation.run, proposal.tool_call_id),
+    )  # fmt: skip
     try:
         return replace(hearing, context=context, question=_question(case, context))
     except JudgeError as error:
@@ -110,7 +113,8 @@ def _question(case: Case, context: PolicyContext) -> Question | None:
     seats = model_seats(settings)
     if not seats:
         return None
-    return Question(system_prompt(seats), user_prompt(context, case.proposal), settings.model, seats)
+    asked, shown = case_prompt(context, case.proposal), user_prompt(context, case.proposal)
+    return Question(system_prompt(seats), shown, settings.model, seats, asked)
 
 
 def _all_seats(hearing: Hearing, case: Case, answer: Heard | None) -> Heard | None:

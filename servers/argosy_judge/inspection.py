@@ -9,12 +9,14 @@ from pathlib import Path
 
 from argosy_core.errors import ArgosyError
 from argosy_core.fleet.servers import SEPARATOR
+from argosy_core.policy.grants import UNLIMITED
 from argosy_core.policy.judges_model import NOTIFICATIONS, Escalation
-from argosy_core.policy.model_md import parse_model
+from argosy_core.policy.model_md import ModelFile, parse_model
 from argosy_core.policy.tool_schema import LIBRARY, has_library
 from argosy_core.serving.results import DoctorFinding
 from argosy_core.views.vault_reader import VaultReader
 from argosy_judge.backends import get_backend
+from argosy_judge.fallbacks import fallback_model
 from argosy_judge.seats import backend_seats, model_seats
 from argosy_judge.standing import MCP, TOOLS, Standing
 
@@ -44,6 +46,7 @@ def inspect(standing: Standing, reader: VaultReader, root: Path, now: datetime) 
     yield from _notification(standing)
     yield from _destination(standing)
     yield from _family(standing, reader)
+    yield from _fallback(standing, reader)
     yield from _captures(standing, root)
     yield from _unclassified(standing)
     yield from _mandates(standing, now)
@@ -108,14 +111,30 @@ def _family(standing: Standing, reader: VaultReader) -> Iterator[DoctorFinding]:
     settings = standing.policy.settings
     if settings.model is None or not model_seats(settings):
         return
-    data = reader.read(f"{standing.agent}/model.md") or b""
-    actor = parse_model(data.decode("utf-8", "replace")).default_model
+    actor = _model(standing, reader).default_model
     if actor is not None and family(actor) == family(settings.model):
         yield DoctorFinding(
             status="warn", check="judge_model_family", file=settings.where, line=settings.line("model"),
             message=f"{standing.agent} acts with {actor} and is judged by {settings.model}, of the same family",
             fix="let a model of another family judge",
         )  # fmt: skip
+
+
+def _fallback(standing: Standing, reader: VaultReader) -> Iterator[DoctorFinding]:
+    """A cap that is to fall back on a model which the fleet's policy does not let this agent use."""
+    file = _model(standing, reader)
+    rails = file.cost_guardrails
+    other = fallback_model(standing.agent, file, standing.rules.model, UNLIMITED)
+    stated = ((rails.daily_cap_usd, rails.daily_cap_action), (rails.monthly_cap_usd, rails.monthly_cap_action))
+    if rails.enabled and other.barred and any(cap is not None and act == "fallback" for cap, act in stated):
+        yield DoctorFinding(
+            status="warn", check="judge_fallback", file=f"{standing.agent}/model.md",
+            message=f"a cap of {standing.agent} stops it instead of going on: {other.barred}", fix=other.remedy,
+        )  # fmt: skip
+
+
+def _model(standing: Standing, reader: VaultReader) -> ModelFile:
+    return parse_model((reader.read(f"{standing.agent}/model.md") or b"").decode("utf-8", "replace"))
 
 
 def family(model: str) -> str:

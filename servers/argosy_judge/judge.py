@@ -40,6 +40,7 @@ from argosy_judge.mandate_rules import MandateRules, rebind_until, throttle_name
 from argosy_judge.model_call import ModelCalls
 from argosy_judge.models import Explanation, Judgment, ToolClass
 from argosy_judge.proposal import Proposal, is_small, read_proposal
+from argosy_judge.recent import RecentRuns
 from argosy_judge.reconciling import unverified_findings
 from argosy_judge.scope_rules import ScopeRules
 from argosy_judge.seats import Heard, failed
@@ -71,6 +72,7 @@ class Judge:
         self._locks = MandateLocks(config.store.leases, config.clock)
         self.budgets = Budgets(config, self._policies, self.grants, self.ledgers, self._mandates, self._locks)
         self._calls = ModelCalls(config, self.ledgers)
+        self._recent = RecentRuns(files, config.clock)
         self._root = config.store.root
         scope = ScopeRules(lambda: list_agents(self._reader), str(config.store.root))
         mandate = MandateRules(self.grants)
@@ -127,6 +129,8 @@ class Judge:
         else:
             outcome = await to_thread.run_sync(close_hearing, hearing, answer)
         case = hearing.case
+        if case is not None and hearing.context is not None and outcome.decision.outcome is not Verdict.REVISE:
+            self._recent.forget(case.agent, case.situation.run, case.proposal.tool_call_id)
         if case is not None and (case.charges or is_locked(case) or outcome.decision.reason.startswith(_INCONSISTENT)):
             outcome = await self._charge(case, outcome)
         if self._mandates.has_news(hearing.standing, case):
@@ -147,7 +151,7 @@ class Judge:
             reason = f"{Failure.PROPOSAL_INVALID}: {error.message}"
             return replace(hearing, decision=blocked(reason, Failure.PROPOSAL_INVALID))
         situation = self._situation(agent, caller)
-        return open_hearing(hearing, proposal, situation, self._ensemble, self._reader)
+        return open_hearing(hearing, proposal, situation, self._ensemble, self._reader, self._recent)
 
     def _situation(self, agent: str, caller: Caller | None) -> Situation:
         now, run = self._clock.now(), caller.run if caller else None

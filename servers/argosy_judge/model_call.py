@@ -146,7 +146,7 @@ def question_id(hearing: Hearing) -> str:
     proposal = case.proposal
     parts = [
         case.agent, case.situation.run, proposal.tool_call_id, proposal.arguments_hash, proposal.revision_of,
-        hearing.standing.version, question.user, question.system,
+        hearing.standing.version, question.case, question.system,
     ]  # fmt: skip
     return "j" + sha256_hex(canonical_json(parts))[:30]
 

@@ -1,7 +1,8 @@
 """What a file of the owner's decided against a call, in fields that the log can be searched by (the older system's
 spec 32): a list that refuses its tool or server, a cap that its cost does not fit under.
 
-It is part of the judgment, and so of the event that the host writes of it anyway: one decision, one durable line.
+It is part of the judgment, and so of the event that the host writes of it anyway: one decision, one durable line. Where
+only money is asked for there is no judgment, and what is refused is an event of its own (`refusals`).
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def policy_decision(case: Case | None, raw: Verdict, outcome: Verdict, reason: s
         return None
     enforced = outcome is not Verdict.ALLOW
     if case.breaches:
-        return _told(case, enforced, _of_cap(min(case.breaches, key=_layer_rank)))
+        return _told(case, enforced, of_cap(min(case.breaches, key=_layer_rank)))
     refused = listed(case)
     if refused is None or refused.reason not in reason:
         return None
@@ -66,8 +67,8 @@ def _told(case: Case, enforced: bool, fields: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in told.items() if value is not None} | {"enforced": enforced}
 
 
-def _of_cap(breach: Breach) -> dict[str, Any]:
-    """A cap that is passed; *attempted_value* is what its period would have come to."""
+def of_cap(breach: Breach) -> dict[str, Any]:
+    """The fields of a cap that is passed; *attempted_value* is what its period would have come to."""
     cap, unit = breach.cap, breach.cap.purse.rpartition(":")[2]
     counted = unit in ("tokens", "actions")
     attempted = breach.spent + breach.outstanding + breach.wanted

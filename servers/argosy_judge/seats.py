@@ -22,12 +22,16 @@ MAX_ANSWER_TOKENS = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a model is asked; *model* is the owner's wish, which the client may not be able to meet."""
+    """What a model is asked; *model* is the owner's wish, which the client may not be able to meet.
+
+    *case* is the part of *user* by which another process knows the question again.
+    """
 
     system: str
     user: str
     model: str | None
     seats: tuple[str, ...]
+    case: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ from argosy_core.ids import SystemIds
 from argosy_core.policy.grant_form import grant_from_json
 from argosy_core.policy.grants import ROOT, Grant, is_within
 from argosy_core.serving.identity import RunTokens
-from argosy_core.views.vault_reader import VaultReader
+from argosy_core.views.grants import GrantReader
 from argosy_host.gateway import build_gateway
 from argosy_host.providers.base import ModelReply, ModelRequest, TextSink
-from argosy_host.purse import as_reference, client_grant, grant_of, inherited
+from argosy_host.purse import as_reference, client_grant, inherited
 from argosy_host.running.book import BookSettings, RunBook, share_book
 
 pytestmark = [pytest.mark.usefixtures("own_state"), pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -146,7 +146,7 @@ async def test_what_a_client_leaves_behind_carries_its_grant(vault: Path, monkey
     trigger_file = parse((vault / "_fleet/triggers/dusk.md").read_text(encoding="utf-8")).fields
     config = config_for(vault)
     try:
-        given = grant_of(str(queued["grant"]), "ada", VaultReader(config.store.files), config.clock)
+        given = GrantReader(config.store.files, config.clock).of_run(str(queued["grant"]), "ada")
     finally:
         config.store.close()
 

@@ -99,7 +99,7 @@ async def test_settling_twice_is_once(bench: Bench) -> None:
     assert (await host(bench, "judge_settle", **arguments | {"actual": 0.5})).code == "conflict"
     assert (await host(bench, "judge_settle", reservation="none", actual=0)).code == "not_found"
     events = [json.loads(line) for line in bench.read("harbor/log/2026-11/2026-11-20.jsonl").splitlines()]
-    assert [event["kind"] for event in events] == ["budget.reserve", "budget.settle"]
+    assert [event["kind"] for event in events] == ["budget.reserve", "budget.settle", "budget.refused"]
 
 
 async def test_whoever_dies_has_spent_the_estimate(bench: Bench) -> None:

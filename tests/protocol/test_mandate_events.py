@@ -321,10 +321,10 @@ async def test_a_reconciling_that_was_cut_off_is_finished_by_doing_it_again(
     with monkeypatch.context() as dying:
         ledgers = Ledgers.change_now
 
-        def die(self: Ledgers, agent: str, work: Any, lost: Any = None) -> Any:
+        def die(self: Ledgers, agent: str, work: Any) -> Any:
             if events(bench, "budget.correct"):
                 raise Unavailable("killed")
-            return ledgers(self, agent, work, lost)
+            return ledgers(self, agent, work)
 
         dying.setattr(Ledgers, "change_now", die)
         assert (await operator(bench, "judge_settle", reservation=name, actual=0.1)).code == "unavailable"

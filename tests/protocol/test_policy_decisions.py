@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judges import MANDATE
 from served import Bench, call
 
 from argosy_judge.server import create
@@ -14,16 +15,6 @@ from argosy_judge.server import create
 pytestmark = pytest.mark.anyio
 
 ALLOWED = "## Class policy\n\n- external_side_effect: allow_with_audit\n"
-MANDATE = """## pay-rent
-
-granted_by: marit
-granted_at: 2026-11-01
-scope: rent
-revocation_state: active
-constraints:
-  allowed_tools: [bank__pay]
-  monthly_external_usd: 0.2
-"""
 
 
 @pytest.fixture
@@ -82,7 +73,7 @@ async def test_the_cap_of_a_run_is_the_last_layer_and_counts_in_its_own_unit(ben
 
 
 async def test_the_cap_of_a_mandate_is_its_own_layer(bench: Bench) -> None:
-    bench.write("harbor/mandates.md", MANDATE)
+    bench.write("harbor/mandates.md", MANDATE.format(cap="monthly_external_usd"))
     cited: Any = {"authorization": {"granted_by": "mandate:pay-rent"}, "side_channel_for_tool_call_id": "c1"}
     told = (await evaluate(bench, **cited))["policy_decision"]
     assert (told["denying_layer"], told["cap_dimension"], told["effective_cap"]) == ("mandate", "monthly_usd", 0.2)

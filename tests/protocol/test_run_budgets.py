@@ -14,9 +14,11 @@ import pytest
 from fleet_fixtures import Recorder, Scripted, calls, make_vault, says
 
 from argosy_core.errors import DeadlineExceeded, Unauthenticated, Unavailable
+from argosy_core.policy.grants import Grant, Limits
 from argosy_core.types import Role
 from argosy_host.direct import call_tool
 from argosy_host.providers.base import ModelReply, ModelRequest, Usage
+from argosy_host.purse import Purse, inherited
 from argosy_host.runs import RunResult
 from argosy_host.session import RunOptions, run_task
 
@@ -84,6 +86,7 @@ async def test_a_model_call_is_set_aside_at_an_estimate_and_settled_at_what_it_c
     aside, settled, called = (events(vault, kind)[0] for kind in ("budget.reserve", "budget.settle", "model.call"))
     assert aside["estimate"][0] > settled["actual"][0] == round(called["cost_usd"] * 1e9) > 0
     assert (settled["actual"][1], aside["model"]) == (1100, MODEL)
+    assert events(vault, "budget.refused") == []
     spent = await budget(vault)
     assert (spent["spent"], spent["outstanding"]) == (pytest.approx(result.cost_usd), 0)
 
@@ -96,6 +99,34 @@ async def test_a_cap_that_skips_ends_the_run_before_the_model_is_asked(tmp_path:
     assert (result.status, model.requests) == ("budget", [])
     assert result.error is not None and "ada/model.md" in result.error.message
     assert events(vault, "model.call") == []
+    [refused] = events(vault, "budget.refused")
+    assert (refused["writer"], refused["policy_decision"]["denying_layer"]) == ("judge", "model_md")
+
+
+@pytest.mark.parametrize(
+    ("limits", "dimension", "cap"),
+    [(Limits(usd_run=1_000), "cumulative_usd", 0.000001), (Limits(tokens_run=500), "cumulative_tokens", 500)],
+)
+async def test_a_grant_that_is_used_up_ends_the_run_and_is_told_once(
+    tmp_path: Path, limits: Limits, dimension: str, cap: float
+) -> None:
+    vault = make_vault(tmp_path / "v")
+    options = RunOptions(
+        vault=vault, agent="ada", task="t", model=MODEL, purse=Purse(inherited(Grant(limits=limits))).below("run")
+    )
+    with anyio.fail_after(30):
+        result = await run_task(options, Recorder(), model=lambda: Scripted([]))
+
+    assert (result.status, events(vault, "budget.reserve")) == ("budget", [])
+    [refused] = events(vault, "budget.refused")
+    decision = refused["policy_decision"]
+    assert (decision["denying_layer"], decision["axis"], decision["cap_dimension"]) == (
+        "per_call",
+        "cost_cap",
+        dimension,
+    )
+    assert decision["attempted_value"] > decision["effective_cap"] == cap
+    assert (refused["run_id"], refused["model"], refused["error"]) == (result.run, MODEL, "budget_exhausted")
 
 
 async def test_a_cap_that_falls_back_goes_on_with_the_cheaper_model(tmp_path: Path) -> None:

@@ -16,6 +16,16 @@ from argosy_judge.server import create
 
 LLM = "## Default judge\n\n- backend: llm\n- model: other-family-1\n- timeout_ms: 5000\n"
 ALLOWING = "## Class policy\n\n- external_side_effect: allow_with_audit\n"
+MANDATE = """## pay-rent
+
+granted_by: marit
+granted_at: 2026-11-01
+scope: rent
+revocation_state: active
+constraints:
+  allowed_tools: [bank__pay]
+  {cap}: 0.2
+"""
 Reply = str | Mapping[str, Any]
 
 

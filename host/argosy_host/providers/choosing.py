@@ -9,10 +9,11 @@ from typing import Any
 
 from argosy_core.errors import ArgosyError
 from argosy_core.policy.model_md import ModelFile
+from argosy_core.policy.model_names import ANTHROPIC, OPENAI, PROVIDERS, split_model
 from argosy_host.providers.base import Model
 from argosy_host.providers.keys import has_anthropic, has_openai
 
-OFFLINE, ANTHROPIC, OPENAI = "offline", "anthropic", "openai"
+OFFLINE = "offline"
 DEFAULT_CLAUDE = "claude-sonnet-5"
 
 
@@ -38,10 +39,10 @@ def named_model(name: str, stated: str | None = None) -> tuple[str, str]:
     """
     if name == OFFLINE:
         return OFFLINE, OFFLINE
-    head, slash, rest = name.partition("/")
-    if slash and rest and head in (ANTHROPIC, OPENAI):
-        return rest, head
-    if stated in (ANTHROPIC, OPENAI):
+    provider, own = split_model(name)
+    if provider is not None:
+        return own, provider
+    if stated in PROVIDERS:
         return name, stated
     is_others = not name.startswith("claude") and (has_openai() or not has_anthropic())
     return name, OPENAI if is_others else ANTHROPIC

@@ -25,10 +25,10 @@ from argosy_core.ids import Ids, new_run_id
 from argosy_core.policy.grants import ROOT
 from argosy_core.serving.identity import RunTokens
 from argosy_core.storage.base import Entry, Store
-from argosy_core.views.vault_reader import VaultReader
+from argosy_core.views.grants import GrantReader
 from argosy_host.presence import Presence
 from argosy_host.providers.base import Model
-from argosy_host.purse import Purse, breaker_of, grant_of, purses_of
+from argosy_host.purse import Purse, breaker_of, purses_of
 from argosy_host.running.history import result_path
 from argosy_host.running.live import Live, Starter, Watcher
 from argosy_host.runs import WRITER, Origin, start_key, task_hash
@@ -182,8 +182,8 @@ class RunBook:
         purses = purses_of(self._store)
         known = purses.get(starter.run) or self._elsewhere.get(starter.run)
         if known is None:  # the run is in another process: what it starts here is counted here
-            reader = VaultReader(self._store.files)
-            grant = ROOT if starter.grant is None else grant_of(starter.grant, str(starter.agent), reader, self._clock)
+            grants = GrantReader(self._store.files, self._clock)
+            grant = ROOT if starter.grant is None else grants.of_run(starter.grant, str(starter.agent))
             known = self._elsewhere.setdefault(starter.run, Purse(grant))
             while len(self._elsewhere) > ENDED_KEPT:
                 self._elsewhere.popitem(last=False)

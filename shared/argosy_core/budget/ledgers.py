@@ -57,6 +57,8 @@ class Ledgers:
     async def change(self, agent: str, work: Callable[[Ledger], tuple[Ledger, _T]]) -> _T:
         """Let *work* change the ledger, and keep what it returns; it may run several times, against newer ledgers."""
         lost = await self._found_again(agent)
+        if lost is not None:  # kept before *work* may refuse: the log is read through once, not at every asking
+            await to_thread.run_sync(self._keep, agent, lost)
         ledger = await to_thread.run_sync(self.look, agent)
         ended = {name: await self._end_of(agent, name) for name in ledger.expired(self._clock.now())}
 
@@ -67,22 +69,20 @@ class Ledgers:
                     found = found.settle(name, known if amount is None else amount, _how(amount))
             return work(found)
 
-        result = await to_thread.run_sync(self.change_now, agent, settled, lost)
+        result = await to_thread.run_sync(self.change_now, agent, settled)
         for name, amount in ended.items():
             if amount is None:
                 await self._log_expired(agent, name, ledger)
         return result
 
-    def change_now(self, agent: str, work: Callable[[Ledger], tuple[Ledger, _T]], lost: Ledger | None = None) -> _T:
+    def change_now(self, agent: str, work: Callable[[Ledger], tuple[Ledger, _T]]) -> _T:
         """As `change`, without looking at what ran out of time. Blocks."""
         path = ledger_path(agent)
         with self._lock(agent):
             for attempt in range(TRIES):
                 version, ledger = self._read(agent)
-                if version is None and lost is not None:
-                    ledger = lost
                 changed, result = work(ledger)
-                if changed is ledger and (version is not None or lost is None):
+                if changed is ledger:
                     return result
                 try:
                     data = write_ledger(changed.tidied(self._clock.now()))
@@ -112,6 +112,13 @@ class Ledgers:
             await self.log(agent, "budget.warning", {**fields, "day": today})
             said.append(text)
         return said
+
+    def _keep(self, agent: str, lost: Ledger) -> None:
+        """Write the ledger that was lost, unless somebody else has meanwhile. Blocks."""
+        tidied = lost.tidied(self._clock.now())
+        with self._lock(agent), suppress(AlreadyExists, Conflict):
+            written = self._files.replace(ledger_path(agent), write_ledger(tidied), expect=ABSENT)
+            self._kept[agent] = written.version, tidied
 
     def _read(self, agent: str) -> tuple[str | None, Ledger]:
         try:

@@ -184,7 +184,8 @@ class Account:
         )
 
     def spend(self, more: Spend) -> Account:
-        """The account after *more*. Raises BudgetExhausted for what is not left; then nothing is used."""
+        """The account after *more*. Raises BudgetExhausted for what is not left, with the *cap* and the sum that was
+        *attempted*; then nothing is used."""
         left = self.left
         for name, wanted, limit in (
             ("usd_run", more.usd, left.usd_run),
@@ -193,7 +194,8 @@ class Account:
             ("actions", more.actions, left.actions),
         ):
             if limit is not None and wanted > limit:
-                raise _exhausted(name)
+                cap = getattr(self.grant.limits, name)
+                raise _exhausted(name, cap=cap, attempted=cap - limit + wanted)
         return replace(self, spent=self.spent + more)
 
     def lend(self, run: str, wanted: Grant) -> tuple[Account, Grant]:
@@ -235,5 +237,6 @@ def _less_time(limit: float | None, used: float) -> float | None:
     return None if limit is None else max(0.0, limit - used)
 
 
-def _exhausted(name: str) -> BudgetExhausted:
-    return BudgetExhausted(f"nothing is left of {name}", hint="ask for less, or have a person grant more", limit=name)
+def _exhausted(name: str, **detail: float) -> BudgetExhausted:
+    hint = "ask for less, or have a person grant more"
+    return BudgetExhausted(f"nothing is left of {name}", hint=hint, limit=name, **detail)

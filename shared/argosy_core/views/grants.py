@@ -14,6 +14,8 @@ from argosy_core.policy.grants import UNLIMITED, Grant
 from argosy_core.storage.base import Files
 
 MAX_KEPT = 500
+_RENEW = "have a new one issued"
+_AGAIN = "ask for the work again"
 
 
 class GrantReader:
@@ -48,7 +50,7 @@ class GrantReader:
         return stamp[0] < (self._clock.now().timestamp() - 2) * 1e9
 
     def of_run(self, reference: str | None, agent: str) -> Grant:
-        """What a run token's grant allows: an id, or the grant itself as JSON, which the host signed. Blocks.
+        """What the grant allows that a run token or an item carries: an id, or the grant itself as JSON. Blocks.
 
         Raises NotFound, PermissionDenied (revoked, ended, somebody else's), PolicyInvalid, InvalidArgument.
         """
@@ -61,9 +63,10 @@ class GrantReader:
             raise NotFound(f"there is no grant {reference!r}", hint="grant_list shows the grants")
         file = found[0]
         if file.holder != agent:
-            raise PermissionDenied(f"{reference} is the grant of another agent")
+            raise PermissionDenied(f"{reference} is the grant of another agent", hint=_RENEW)
         if not file.counts_at(self._clock.now()):
-            raise PermissionDenied(f"{reference} is {'revoked' if file.state == 'revoked' else 'over'}")
+            ended = "revoked" if file.state == "revoked" else "over"
+            raise PermissionDenied(f"{reference} is {ended}", hint=_RENEW)
         return file.grant
 
 
@@ -72,7 +75,7 @@ def _inline(reference: str, agent: str) -> Grant:
     try:
         given: object = json.loads(reference)
     except (ValueError, RecursionError) as exc:
-        raise InvalidArgument("the run token's grant is no JSON") from exc
+        raise InvalidArgument("what was handed on as a grant is no JSON", hint=_AGAIN) from exc
     if not isinstance(given, dict):
-        raise InvalidArgument("the run token's grant is no object")
+        raise InvalidArgument("what was handed on as a grant is no object", hint=_AGAIN)
     return grant_from_json(cast("dict[str, Any]", given), agent)
