@@ -262,14 +262,12 @@ def _refuse(breaches: Sequence[Breach], estimate: Estimate, other: FallbackModel
         own = cap.source.endswith("/model.md")
         if (own and estimate.critical) or cap.action == "alert":
             continue
-        if cap.action != "fallback":
+        if cap.action != "fallback" or other.name is None:
             raise _refused(breach, "wait for the next period, or have the cap raised")
         if other.is_in_use(estimate.model):
             continue
         if other.barred is not None:
             raise _refused(breach, other.remedy, f"; {other.barred}", **other.decision)
-        if other.name is None:
-            raise _refused(breach, "wait for the next period, or have the cap raised")
         raise _refused(breach, f"use {other.name}", model=other.name, **other.decision)
 
 

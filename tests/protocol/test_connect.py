@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from transports import PYTHONPATH
+from warm import PYTHONPATH
 
 from argosy_host.cli import run_cli
 from argosy_host.clients.entries import CLIENTS

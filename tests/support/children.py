@@ -13,10 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from warm import warm
+from warm import PYTHONPATH, ROOT, warm
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = os.pathsep.join(str(ROOT / part) for part in ("servers", "shared", "host"))
 WAIT_SECONDS = 20.0
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
@@ -48,7 +46,7 @@ def journal(vault: Path) -> list[str]:
 def environment() -> dict[str, str]:
     """A child's environment. Some machines forbid byte code, and every start would compile the library again."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPATH": SOURCES}
+    return {**kept, "PYTHONPATH": PYTHONPATH}
 
 
 class Pipe:

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 from mcp import Client, StdioServerParameters
-from warm import warm
+from warm import PYTHONPATH, warm
 
 from argosy_core.fleet import packaged
 from argosy_core.serving.config import ServerConfig, open_store
@@ -22,8 +22,6 @@ from argosy_core.types import Role
 from argosy_host.compose import load_server
 from argosy_host.gateway import build_gateway
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("servers", "shared", "host"))
 TRANSPORTS = ("in_process", "stdio", "http")
 ERAS = ("2026-07-28", "legacy")
 START_SECONDS = 30

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import ROOT, SOURCES
+from warm import PYTHONPATH, ROOT
 
 from argosy_core.errors import NotFound
 from argosy_core.testing.conformance.suites import SUITES
@@ -22,7 +22,7 @@ def kit(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
         [sys.executable, "-P", "-W", "error", "-m", "argosy_core.testing", *words],
-        env={**env, "PYTHONPATH": os.pathsep.join((SOURCES, str(SUPPORT)))},
+        env={**env, "PYTHONPATH": os.pathsep.join((PYTHONPATH, str(SUPPORT)))},
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -65,7 +65,7 @@ def test_nothing_of_the_kit_needs_a_test_framework() -> None:
     blocked = "import sys; sys.modules.update(dict.fromkeys(('pytest', '_pytest', 'hypothesis')));"
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", f"{blocked} import {', '.join(modules)}"],
-        env={**os.environ, "PYTHONPATH": SOURCES},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
         timeout=50,
