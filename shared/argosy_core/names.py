@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from argosy_core.errors import InvalidArgument
@@ -59,6 +60,12 @@ def is_sound(name: str) -> bool:
         return check_path(name) == (name,)
     except InvalidArgument:
         return False
+
+
+def sound_names(names: Iterable[str]) -> list[str]:
+    """Those of *names*, perhaps very many, that are sound."""
+    is_plain = _PLAIN.fullmatch
+    return [name for name in names if is_plain(name) or is_sound(name)]
 
 
 def is_encodable(text: str) -> bool:

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 
 from argosy_core.canonical import sha256_hex
@@ -28,7 +29,7 @@ from argosy_core.errors import (
 from argosy_core.fs import FileSystem, PosixFileSystem
 from argosy_core.ids import Ids, SystemIds
 from argosy_core.locks import LockFolder
-from argosy_core.names import check_path, is_sound
+from argosy_core.names import check_path, sound_names
 from argosy_core.os_errors import os_errors
 from argosy_core.walk import FolderWalk
 
@@ -39,6 +40,7 @@ STATE_FOLDER = ".argosy"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _APPEND = _WRITE | os.O_APPEND | os.O_CREAT
+_PATH = itemgetter(0)
 _TICK_NS = 1_000_000_000  # an mtime farther ahead is somebody's doing
 
 
@@ -131,18 +133,17 @@ class Vault:
 
     def files(self, path: str, suffix: str = "") -> list[FileInfo]:
         """Regular files right in *path* whose names end in *suffix*, sorted by name; [] when it is not there."""
-        above = f"{path}/" if path else ""
-        return sorted(
-            FileInfo(above + name, (info.st_mtime_ns, info.st_size))
-            for name, info in self._entries(path, suffix)
-            if stat.S_ISREG(info.st_mode)
-        )
+        # Of a hundred thousand, pairs take ten times as long to compare as texts.
+        return sorted(self.walk(path, suffix, deep=False), key=_PATH)
 
-    def walk(self, path: str, suffix: str = "") -> Iterator[FileInfo]:
-        """Like `files`, in all folders below *path* too, depth first in name order."""
-        yield from self.files(path, suffix)
-        for name in self.folders(path):
-            yield from self.walk(f"{path}/{name}" if path else name, suffix)
+    def walk(self, path: str, suffix: str = "", *, deep: bool = True) -> Iterator[FileInfo]:
+        """Like `files`, when *deep* in all folders below *path* too, one by one and in no order."""
+        above = f"{path}/" if path else ""
+        for name, info in self._entries(path, suffix):
+            if stat.S_ISREG(info.st_mode):
+                yield FileInfo(above + name, (info.st_mtime_ns, info.st_size))
+        for name in self.folders(path) if deep else ():
+            yield from self.walk(above + name, suffix)
 
     def _entries(self, path: str, suffix: str = "") -> Iterator[tuple[str, os.stat_result]]:
         """In the disk's own order, in which a large folder is looked through fastest."""
@@ -150,11 +151,15 @@ class Vault:
         look = self.fs.stat
         try:
             with os_errors(path), self._walk.own_folder(parts) as folder:
-                for name in self.fs.names(folder):
-                    # What is not sound, no call could ask for.
-                    if not name.startswith(".") and name.endswith(suffix) and is_sound(name):
-                        with suppress(FileNotFoundError):  # renamed or removed while we listed
-                            yield name, look(name, dir_fd=folder)
+                # What is not sound, no call could ask for.
+                for name in sound_names(self.fs.names(folder)):
+                    if name.startswith(".") or not name.endswith(suffix):
+                        continue
+                    try:  # nothing that costs: there may be very many
+                        info = look(name, dir_fd=folder)
+                    except FileNotFoundError:  # renamed or removed while we listed
+                        continue
+                    yield name, info
         except NotFound:
             return
 

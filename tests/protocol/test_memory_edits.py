@@ -12,14 +12,13 @@ import anyio
 import pytest
 from anyio import to_thread
 from children import environment
-from few_watches import FewWatches
+from few_watches import few_watches
 from fleet_fixtures import FILES, make_vault
 from memory_client import call, memory
 from subscribers import Heard, subscribed, watching
 
 from argosy_core.index.filling import RECHECK_SECONDS
 from argosy_core.serving.config import ServerConfig
-from argosy_core.storage.files import bell as bell_module
 from argosy_core.storage.opening import open_store
 from argosy_core.testing.fakes import FakeClock
 from argosy_core.types import Role
@@ -128,8 +127,8 @@ async def test_where_nothing_can_be_watched_an_edit_is_found_by_comparing_and_it
 ) -> None:
     file = make_vault(tmp_path / "vault") / KEEPER
     for number in range(30):
-        (file.parent / f".versions/note_{number}").mkdir(parents=True)
-    monkeypatch.setattr(bell_module, "watcher_of", FewWatches(20))
+        (file.parent / f"letters/{number}").mkdir(parents=True)
+    few_watches(monkeypatch, 20)
     clock = FakeClock()
     async with memory(tmp_path / "vault", clock=clock, role=Role.OPERATOR) as client:
         assert await found(client, "puffin") == []

@@ -6,21 +6,16 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 from anyio import to_thread
-from few_watches import FewWatches
-from subscribers import watching
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import ArgosyError, Conflict, Unavailable
 from argosy_core.fs import PosixFileSystem
 from argosy_core.ids import SystemIds
 from argosy_core.locks import MAX_KEPT_OPEN
-from argosy_core.storage.files import bell as bell_module
 from argosy_core.storage.files.chain import MAX_HELD_FILES
 from argosy_core.storage.files.store import FileStore
 from argosy_core.vault import Vault
@@ -216,91 +211,6 @@ async def test_a_broken_lease_is_named_and_left_alone(tmp_path: Path, text: str)
     assert path.read_bytes() == text.encode("latin-1")
     await store.leases.acquire("other", "you", 30)
     store.close()
-
-
-async def test_a_vault_that_cannot_be_watched_is_still_rung_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(28, "no more watches")
-
-    monkeypatch.setattr(bell_module, "watcher_of", refuse)
-    monkeypatch.setattr(bell_module, "START_AFTER_SECONDS", 0.0)
-    store = open_store(tmp_path)
-    heard: list[frozenset[str]] = []
-    store.bell.listen("", heard.append)
-    store.start()
-    thread = store.bell._thread
-    assert thread is not None
-    await to_thread.run_sync(thread.join, WAIT_SECONDS)
-    assert not thread.is_alive() and not store.bell.watching
-    assert "not watched" in caplog.text
-    store.bell.ring("harbor/a.md")
-    assert heard == [frozenset({"harbor/a.md"})]
-    await store.stop()
-    store.close()
-
-
-async def test_a_vault_with_more_folders_than_watches_is_compared_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(30):
-        (tmp_path / f"harbor/memory/.versions/note_{number}").mkdir(parents=True)
-    monkeypatch.setattr(bell_module, "watcher_of", FewWatches(20))
-    monkeypatch.setattr(bell_module, "START_AFTER_SECONDS", 0.0)
-    store = open_store(tmp_path)
-    store.start()
-    thread = store.bell._thread
-    assert thread is not None
-    await to_thread.run_sync(thread.join, WAIT_SECONDS)
-    assert not store.bell.watching and "watch limit reached" in str(store.bell.problem)
-    await store.stop()
-    store.close()
-
-
-async def test_a_folder_made_when_there_are_no_more_watches_ends_the_watching(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "harbor/memory").mkdir(parents=True)
-    monkeypatch.setattr(bell_module, "watcher_of", FewWatches(6))
-    monkeypatch.setattr(bell_module, "START_AFTER_SECONDS", 0.0)
-    store = open_store(tmp_path)
-    heard: list[frozenset[str]] = []
-    store.bell.listen("", heard.append)
-    store.start()
-    await watching(store.bell)
-    thread = store.bell._thread
-    assert thread is not None
-    for number in range(8):
-        (tmp_path / f"harbor/memory/.versions/note_{number}").mkdir(parents=True)
-    await to_thread.run_sync(thread.join, WAIT_SECONDS)
-    assert not store.bell.watching and "watch limit reached" in str(store.bell.problem)
-    assert heard[-1] == frozenset({""}), "whoever listens looks at everything once more"
-    await store.stop()
-    store.close()
-
-
-async def test_where_nothing_happens_it_is_looked_for_less_often_and_where_something_did_more_often_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers: list[Any] = ["timeout"] * 8 + [{(2, f"{tmp_path}/harbor/a.md")}, "timeout", "stop"]
-    paces: list[int] = []
-
-    class Scripted:
-        def watch(self, debounce_ms: int, step_ms: int, timeout_ms: int, stop: object) -> Any:
-            paces.append(step_ms)
-            return answers.pop(0)
-
-    monkeypatch.setattr(bell_module, "watcher_of", lambda folder: nullcontext(Scripted()))
-    monkeypatch.setattr(bell_module, "START_AFTER_SECONDS", 0.0)
-    bell = bell_module.FileBell(tmp_path)
-    heard: list[frozenset[str]] = []
-    bell.listen("", heard.append)
-    bell._watch_on()
-    quick, slow = bell_module.STEP_MS, bell_module.QUIET_STEP_MS
-    assert quick < slow
-    assert paces == [quick] * 6 + [slow] * 3 + [quick] * 2
-    assert heard == [frozenset({""}), frozenset({"harbor/a.md"})]
 
 
 async def test_the_first_lease_of_many_processes_is_one(tmp_path: Path) -> None:

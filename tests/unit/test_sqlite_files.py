@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from argosy_core.clock import SystemClock
+from argosy_core.content import FileInfo
 from argosy_core.errors import AlreadyExists, ArgosyError, Conflict, NotFound, PermissionDenied
 from argosy_core.ids import SystemIds
 from argosy_core.storage.base import ABSENT, ANY, NewItem
@@ -52,6 +53,10 @@ def store(tmp_path: Path) -> Any:
     store = opened(tmp_path)
     yield store
     store.close()
+
+
+def _sizes(infos: Iterable[FileInfo]) -> list[tuple[str, int]]:
+    return sorted((info.path, info.stamp[1]) for info in infos)
 
 
 class Twins(RuleBasedStateMachine):
@@ -111,7 +116,8 @@ class Twins(RuleBasedStateMachine):
     @rule(folder=st.sampled_from(FOLDERS), suffix=st.sampled_from(["", ".md", "d"]))
     def list_files(self, folder: str, suffix: str) -> None:
         self.both(lambda files: [(info.path, info.stamp[1]) for info in files.files(folder, suffix)])
-        self.both(lambda files: sorted((info.path, info.stamp[1]) for info in files.walk(folder, suffix)))
+        for deep in (True, False):
+            self.both(lambda files, deep=deep: _sizes(files.walk(folder, suffix, deep=deep)))
 
     @invariant()
     def folders_with_something_in_them_are_the_same(self) -> None:

@@ -288,7 +288,8 @@ def test_listing_leaves_links_and_hidden_files_out(vault: Vault, tmp_path: Path)
     (vault.root / "m/l.md").symlink_to(tmp_path)
 
     assert [info.path for info in vault.files("m", ".md")] == ["m/a.md", "m/b.md"]
-    assert [info.path for info in vault.walk("m", ".md")] == ["m/a.md", "m/b.md", "m/sub/c.md"]
+    assert sorted(info.path for info in vault.walk("m", ".md")) == ["m/a.md", "m/b.md", "m/sub/c.md"]
+    assert sorted(info.path for info in vault.walk("m", ".md", deep=False)) == ["m/a.md", "m/b.md"]
     assert vault.folders() == ["m"]
     assert vault.files("none") == []
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argosy_core.index.database import Database
-from argosy_core.index.documents import Entry, IndexedDocument, Page, SearchResult, Stamp
+from argosy_core.index.documents import Entry, IndexedDocument, Page, SearchResult, Stamp, summed
 from argosy_core.index.listing import ListRequest, page
-from argosy_core.index.rows import document_of, entry_of
+from argosy_core.index.rows import HIDDEN, VISIBLE, document_of, entry_of, id_range
 from argosy_core.index.search import Request, search
 from argosy_core.index.stages import Frequencies
 from argosy_core.index.statements import statement
@@ -154,7 +154,11 @@ class DocumentIndex:
 
     def stamps(self, agent: str, scope: str) -> dict[str, Stamp]:
         """Path and stamp of every document of *scope*, hidden ones too."""
-        return self._database.read(lambda connection: _stamps(connection, agent, scope))
+        return self._database.read(lambda connection: dict(_each_stamp(connection, agent, scope)))
+
+    def sum_of_stamps(self, agent: str, scope: str) -> tuple[int, int]:
+        """What `summed` makes of `stamps`, none of which is kept."""
+        return self._database.read(lambda connection: summed(_each_stamp(connection, agent, scope)))
 
     def counts(self, agent: str) -> dict[str, int]:
         """How many documents each scope of *agent* holds, hidden ones too."""
@@ -214,11 +218,13 @@ def _named(connection: sqlite3.Connection, agent: str, scope: str, name: str) ->
     return tuple(entry_of(row, agent, scope) for row in rows)
 
 
-def _stamps(connection: sqlite3.Connection, agent: str, scope: str) -> dict[str, Stamp]:
+def _each_stamp(connection: sqlite3.Connection, agent: str, scope: str) -> Iterator[tuple[str, Stamp]]:
     shelf = connection.execute(statement("shelf"), {"agent": agent, "scope": scope}).fetchone()
     if shelf is None:
-        return {}
+        return
     cursor = connection.cursor()
     cursor.row_factory = None  # bare tuples: there may be very many
-    rows = cursor.execute(statement("stamps"), {"shelf": shelf["shelf"]})
-    return {path: (mtime_ns, size) for path, mtime_ns, size in rows}
+    # By their range of ids they are read in the order in which they lie: half the time that an index takes.
+    (first, _), (_, last) = id_range(shelf["shelf"], VISIBLE), id_range(shelf["shelf"], HIDDEN)
+    rows = cursor.execute(statement("stamps"), {"first": first, "last": last})
+    yield from ((path, (mtime_ns, size)) for path, mtime_ns, size in rows)

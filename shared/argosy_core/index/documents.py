@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Stamp = tuple[int, int]
 """``(mtime_ns, size)`` of a file when it was read: equal stamps mean the index has what the disk has."""
+
+
+def summed(stamps: Iterable[tuple[str, Stamp]]) -> tuple[int, int]:
+    """How many there are and the sum of their hashes, for comparing them in one process, whatever their order."""
+    count = total = 0
+    for each in stamps:
+        total += hash(each)
+        count += 1
+    return count, total
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,12 @@ from argosy_core.clock import Clock
 from argosy_core.errors import Unavailable
 from argosy_core.index.documents import IndexedDocument, Stamp
 from argosy_core.index.face import Index
-from argosy_core.index.sync import reconcile
+from argosy_core.index.sync import agrees, reconcile
 from argosy_core.storage.base import Store
 
+# A comparison that takes long is not begun twice because watching began in its middle.
+MANY = 20_000
+WATCHING_SECONDS = 1.0
 RECHECK_SECONDS = 30.0  # without watching, how old a comparison with the disk may be before the next search repeats it
 
 Load = Callable[[str, str], IndexedDocument | None]
@@ -58,6 +61,7 @@ class Fill:
     shelf: Shelf
     progress: Progress = Progress(0, 0)
     error: Exception | None = None
+    has_listed: bool = False
     is_outdated: bool = False
     finished: threading.Event = field(default_factory=threading.Event)
 
@@ -76,6 +80,7 @@ class Fills:
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._distrusted = threading.Event()
 
     def begin(self, agent: str, shelves: Sequence[Shelf]) -> Sequence[Fill]:
         """What is under way or was due for *shelves*; what was due has begun."""
@@ -115,7 +120,8 @@ class Fills:
         with self._guard:
             again, self._seen = list(self._seen), {}
             for fill in self._due.values():
-                fill.is_outdated = True
+                fill.is_outdated |= fill.has_listed  # what is listed later has what changed before
+        self._distrusted.set()
         for agent, shelf in again:
             with suppress(Unavailable):
                 self._begin(agent, shelf)
@@ -176,16 +182,26 @@ class Fills:
 
         def listing() -> Iterator[tuple[str, Stamp]]:
             """Nothing is listed before it is asked for: what is put after the listing must not be taken for gone."""
-            infos = self._files.walk(folder, shelf.suffix) if shelf.deep else self._files.files(folder, shelf.suffix)
-            yield from ((info.path, info.stamp) for info in infos)
+            if self._index.counts(agent).get(shelf.scope, 0) >= MANY:
+                self._await_watching()
+            with self._guard:
+                fill.has_listed = True
+            yield from self._files.walk(folder, shelf.suffix, deep=shelf.deep)
 
         def tell(done: int, total: int) -> None:
             fill.progress = Progress(done, total)
             if self._closed:
                 raise Unavailable("the search index is closed")
 
-        reconcile(self._index, agent, shelf.scope, listing(), lambda path: self._load(agent, path), progress=tell)
+        is_filled = not self._index.needs_rebuild(agent, shelf.scope)
+        if not (is_filled and agrees(self._index, agent, shelf.scope, listing())):
+            reconcile(self._index, agent, shelf.scope, listing(), lambda path: self._load(agent, path), progress=tell)
         generation = self._index.generation
         with self._guard:
             if not fill.is_outdated:  # else what it listed may be older than what changed
                 self._seen[agent, shelf] = _Seen(generation, began)
+
+    def _await_watching(self) -> None:
+        """Until the bell, where it is about to watch, has said that anything may have changed."""
+        if not self._bell.watching and self._bell.problem is None:
+            self._distrusted.wait(WATCHING_SECONDS)

@@ -37,7 +37,7 @@ UPDATE shelves SET filled = 1 WHERE shelf = :shelf;
 SELECT id, shelf, hidden, digest, mtime_ns, size FROM documents WHERE path = :path;
 
 -- name: stamps
-SELECT path, mtime_ns, size FROM documents WHERE shelf = :shelf;
+SELECT path, mtime_ns, size FROM documents WHERE id BETWEEN :first AND :last;
 
 -- name: add_document
 INSERT INTO documents (

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from argosy_core.index.documents import Changes, IndexedDocument, Stamp
+from argosy_core.index.documents import Changes, IndexedDocument, Stamp, summed
 from argosy_core.index.face import Index
 
 BATCH_CHARS = 4_000_000
 
 Load = Callable[[str], IndexedDocument | None]
 Progress = Callable[[int, int], None]
+
+
+def agrees(index: Index, agent: str, scope: str, listing: Iterable[tuple[str, Stamp]]) -> bool:
+    """Whether the index holds just what *listing* names. Nothing of it is kept: what a hundred thousand paths and
+    stamps take in memory takes longer to get than the files to look at."""
+    held = index.sum_of_stamps(agent, scope)  # before the listing, as below
+    return held == summed(listing)
 
 
 @dataclass(slots=True)

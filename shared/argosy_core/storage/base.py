@@ -128,8 +128,8 @@ class Files(Protocol):
         """Documents right in the folder *path* whose names end in *suffix*, sorted."""
         ...
 
-    def walk(self, path: str, suffix: str = "") -> Iterator[FileInfo]:
-        """Documents in *path* and everywhere below it, in no order."""
+    def walk(self, path: str, suffix: str = "", *, deep: bool = True) -> Iterator[FileInfo]:
+        """Documents in *path* and, when *deep*, everywhere below it, in no order: for very many, none of them kept."""
         ...
 
 

@@ -63,8 +63,12 @@ class ListeningBell(ABC):
         with self._guard:
             thread, self._thread = self._thread, None
         if thread is not None:
-            self._stop.set()
+            self._end()
             thread.join(timeout=2.0)
+
+    def _end(self) -> None:
+        """Let `_watch_on` return."""
+        self._stop.set()
 
     def _watch(self) -> None:
         self._problem = None

@@ -64,6 +64,6 @@ class NearFiles:
         about_to_wait()
         return self._files.files(path, suffix)
 
-    def walk(self, path: str, suffix: str = "") -> Iterator[FileInfo]:
+    def walk(self, path: str, suffix: str = "", *, deep: bool = True) -> Iterator[FileInfo]:
         about_to_wait()
-        return self._files.walk(path, suffix)
+        return self._files.walk(path, suffix, deep=deep)

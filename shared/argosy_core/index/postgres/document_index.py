@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from argosy_core.clock import Clock
-from argosy_core.index.documents import Entry, IndexedDocument, Page, SearchResult, Stamp
+from argosy_core.index.documents import Entry, IndexedDocument, Page, SearchResult, Stamp, summed
 from argosy_core.index.listing import ListRequest, page_of, start_of
 from argosy_core.index.postgres.search import find
 from argosy_core.index.postgres.tables import Tables
@@ -143,6 +143,9 @@ class PostgresIndex:
     def stamps(self, agent: str, scope: str) -> dict[str, Stamp]:
         rows = self._tables.rows("stamps", agent=clean(agent), scope=clean(scope))
         return {row["path"]: (row["mtime_ns"], row["size"]) for row in rows}
+
+    def sum_of_stamps(self, agent: str, scope: str) -> tuple[int, int]:
+        return summed(self.stamps(agent, scope).items())
 
     def counts(self, agent: str) -> dict[str, int]:
         return {row["scope"]: row["documents"] for row in self._shelves(agent)}

@@ -331,5 +331,6 @@ class PostgresFiles:
     def files(self, path: str, suffix: str = "") -> Sequence[FileInfo]:
         return self._database.wait(FILE, self._table.files(path, suffix))
 
-    def walk(self, path: str, suffix: str = "") -> Iterator[FileInfo]:
-        yield from self._database.wait(FILE, self._table.walk(path, suffix))
+    def walk(self, path: str, suffix: str = "", *, deep: bool = True) -> Iterator[FileInfo]:
+        table = self._table
+        yield from self._database.wait(FILE, table.walk(path, suffix) if deep else table.files(path, suffix))

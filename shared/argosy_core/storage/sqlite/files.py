@@ -92,8 +92,11 @@ class SqliteFiles:
         rows = self._database.read(lambda t: t.run("files_in", folder=folder, suffix=suffix).fetchall())
         return [_info(row) for row in rows]
 
-    def walk(self, path: str, suffix: str = "") -> Iterator[FileInfo]:
-        """Like `files`, in all folders below *path* too, by path."""
+    def walk(self, path: str, suffix: str = "", *, deep: bool = True) -> Iterator[FileInfo]:
+        """Like `files`, when *deep* in all folders below *path* too, by path."""
+        if not deep:
+            yield from self.files(path, suffix)
+            return
         folder = folder_of(path)
         values = {"folder": folder, "end": end_of(folder), "suffix": suffix}
         rows = self._database.read(lambda t: t.run("files_below", **values).fetchall())
