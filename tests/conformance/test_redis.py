@@ -133,7 +133,7 @@ async def test_the_bell_says_that_it_may_have_missed_something(redis: RedisServe
         with listening(one.bell) as ear:
             one.start()
             try:
-                await ear.until("", "the beginning of watching")
+                await ear.until_times("", 2, "the beginning of watching, in the Redis and in the folder")
                 redis.stop()
                 ear.calls.clear()
                 redis.start()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from argosy_core.index import Changes, DocumentIndex, IndexedDocument, Stamp, reconcile
+from argosy_core.index.sync import agrees
 from argosy_core.testing.fakes import FakeClock
 
 
@@ -68,6 +70,32 @@ def test_only_what_differs_is_read(index: DocumentIndex, disk: Disk) -> None:
     assert (found(index, "alpha"), found(index, "beta")) == (["c"], ["a", "d"])
     assert run(index, disk) == Changes()
     assert disk.read == []
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        pytest.param(lambda files: files.update({"ada/notes/c.md": (1, 5)}), id="another file"),
+        pytest.param(lambda files: files.pop("ada/notes/a.md"), id="one less"),
+        pytest.param(lambda files: files.update({"ada/notes/a.md": (2, 5)}), id="another time"),
+        pytest.param(lambda files: files.update({"ada/notes/a.md": (1, 6)}), id="another size"),
+        pytest.param(lambda files: files.update({"ada/notes/c.md": files.pop("ada/notes/a.md")}), id="another name"),
+        pytest.param(
+            lambda files: files.update({"ada/notes/a.md": (2, 5), "ada/notes/b.md": (1, 5)}), id="times exchanged"
+        ),
+    ],
+)
+def test_an_index_agrees_with_the_files_it_was_made_of_in_any_order_and_with_no_others(
+    index: DocumentIndex, disk: Disk, happens: Callable[[dict[str, Stamp]], Any]
+) -> None:
+    disk.write("a", "alpha", mtime=1)
+    disk.write("b", "alpha", mtime=2)
+    run(index, disk)
+    index.put(replace(disk.files["ada/notes/a.md"], path="ada/wiki/x.md", scope="wiki"))
+    files = dict(disk.listing())
+    assert agrees(index, "ada", "notes", reversed(files.items()))
+    happens(files)
+    assert not agrees(index, "ada", "notes", files.items())
 
 
 def test_other_scopes_and_agents_are_left_alone(index: DocumentIndex, disk: Disk) -> None:

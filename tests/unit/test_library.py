@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from argosy_core.clock import SystemClock
 from argosy_core.errors import Unavailable
-from argosy_core.index import IndexedDocument
+from argosy_core.index import IndexedDocument, filling
 from argosy_core.index.face import Index
 from argosy_core.index.library import Library, Shelf
 from argosy_core.serving.config import open_store
@@ -122,6 +122,56 @@ def test_a_folder_that_was_rung_for_is_compared_again(library: Library, vault: P
     until(lambda: names(library.fresh("ada", ("notes",))) == ["one", "two"])
 
 
+def listed(store: Store, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
+    """The folders that are listed from now on; what happens *meanwhile*, the first time."""
+    walk, folders = store.files.walk, list[str]()
+
+    def walk_and_tell(path: str, suffix: str = "", *, deep: bool = True) -> Iterator[FileInfo]:
+        folders.append(path)
+        if len(folders) == 1:
+            meanwhile()
+        yield from walk(path, suffix, deep=deep)
+
+    monkeypatch.setattr(store.files, "walk", walk_and_tell)
+    return folders
+
+
+def test_comparing_very_many_begins_when_their_folder_is_watched_and_is_not_made_twice(
+    library: Library, maker: Maker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.whole("ada", ("notes",), patience_seconds=20)
+    library.close()
+    monkeypatch.setattr(filling, "MANY", 1)
+    monkeypatch.setattr(filling, "WATCHING_SECONDS", 20.0)
+    folders = listed(store, monkeypatch)
+    again = Library(store, SystemClock(), SHELVES, maker.make)
+    try:
+        again.fresh("ada", ("notes",), patience_seconds=0.0)
+        assert again.is_filling and not folders
+        store.bell.ring("")  # as a bell does when it begins to watch
+        assert names(again.whole("ada", ("notes",), patience_seconds=20)) == ["one"]
+        again.fresh("ada", ("notes",), patience_seconds=20)
+    finally:
+        again.close()
+    assert folders.count("ada/memory") == 1
+
+
+def test_what_may_have_changed_while_files_are_listed_is_listed_once_more(
+    library: Library, maker: Maker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.whole("ada", ("notes",), patience_seconds=20)
+    library.close()
+    folders = listed(store, monkeypatch, lambda: store.bell.ring(""))
+    again = Library(store, SystemClock(), SHELVES, maker.make)
+    try:
+        again.fresh("ada", ("notes",), patience_seconds=20)
+        again.fresh("ada", ("notes",), patience_seconds=20)
+        again.fresh("ada", ("notes",), patience_seconds=20)
+    finally:
+        again.close()
+    assert folders.count("ada/memory") == 2
+
+
 def test_while_the_index_fills_a_question_gets_a_part_and_whoever_needs_all_is_told(
     library: Library, vault: Path, maker: Maker
 ) -> None:
@@ -169,17 +219,16 @@ def test_a_document_put_while_the_index_fills_stays_as_it_was_put(
 def test_a_document_put_just_after_the_files_were_listed_is_not_removed(
     library: Library, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = store.files.files
+    walk = store.files.walk
 
-    def list_then_put(path: str, suffix: str = "") -> Sequence[FileInfo]:
-        found = listed(path, suffix)
+    def list_then_put(path: str, suffix: str = "", *, deep: bool = True) -> Iterator[FileInfo]:
+        yield from [*walk(path, suffix, deep=deep)]
         content = store.files.replace("ada/memory/two.md", b"alpha")
         library.index.put(IndexedDocument(
             "ada/memory/two.md", "ada", "notes", "two", "", "t", "", (), "alpha", content.stamp, "2026-11-01"
         ))  # fmt: skip
-        return found
 
-    monkeypatch.setattr(store.files, "files", list_then_put)
+    monkeypatch.setattr(store.files, "walk", list_then_put)
     assert names(library.whole("ada", ("notes",), patience_seconds=20)) == ["one", "two"]
 
 

@@ -255,13 +255,31 @@ def test_who_waits_is_let_go_at_once(make: Make, tmp_path: Path) -> None:
     watcher.end()  # as a stop that comes late does
 
 
-def test_no_descriptor_outlives_its_watcher(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(3):
-        ToldWatcher(tmp_path).close()
-        with pytest.raises(FileNotFoundError):
-            ToldWatcher(tmp_path / "nowhere")
-    assert len(os.listdir("/proc/self/fd")) == before
+def test_no_descriptor_outlives_its_watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: set[int] = set()
+    opened, closed, init = os.eventfd, os.close, inotify.Inotify.__init__
+
+    def hold(*arguments: int) -> int:
+        held.add(number := opened(*arguments))
+        return number
+
+    def begin(self: inotify.Inotify) -> None:
+        init(self)
+        held.add(self.fd)
+
+    def close(number: int) -> None:
+        closed(number)
+        held.discard(number)
+
+    monkeypatch.setattr(os, "eventfd", hold)
+    monkeypatch.setattr(os, "close", close)
+    monkeypatch.setattr(inotify.Inotify, "__init__", begin)
+    watcher = ToldWatcher(tmp_path)
+    assert len(held) == 2
+    watcher.close()
+    with pytest.raises(FileNotFoundError):
+        ToldWatcher(tmp_path / "nowhere")
+    assert not held
 
 
 def test_what_a_system_tells_nothing_of_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

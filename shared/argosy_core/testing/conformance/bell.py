@@ -41,6 +41,10 @@ class Ear:
 
         await self._wait(lambda: path in self.paths, what)
 
+    async def until_times(self, path: str, times: int, what: str) -> None:
+        """Wait until *path* was heard so many times."""
+        await self._wait(lambda: sum(path in call for call in self.calls) >= times, what)
+
     async def until_some(self, what: str) -> None:
         """Wait until anything was heard."""
         await self._wait(lambda: bool(self.calls), what)
