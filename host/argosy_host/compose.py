@@ -47,7 +47,8 @@ from argosy_host.catalog import Catalog, ToolInfo
 from argosy_host.collector import settle
 from argosy_host.results import CallOutcome, outcome_of
 
-START_SECONDS = 20.0  # how long a server outside this process may take to answer first
+# How long a server may take to answer first: one of this process needs only its share of a busy machine.
+START_SECONDS, OWN_START_SECONDS = 20.0, 60.0
 CALL_SECONDS = 60.0
 JUDGE = "judge"
 STDERR_TAIL_LINES = 5
@@ -256,9 +257,10 @@ async def _hold(fleet: Fleet, wanted: _Wanted, ready: anyio.Event, stop: anyio.E
     """Keep one connection open in its own task, so that one that breaks takes no other with it."""
     server = wanted.server
     connected = False
+    limit = anyio.CancelScope(deadline=anyio.current_time() + _start_seconds(server))
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         try:
-            with anyio.fail_after(START_SECONDS) as limit:
+            with limit:
                 async with _connect(wanted, errors) as (client, local):
                     await _enlist(fleet, wanted, client, local)
                     # From here on the connection ends when the caller's block does, and not before: an interrupted run
@@ -268,8 +270,12 @@ async def _hold(fleet: Fleet, wanted: _Wanted, ready: anyio.Event, stop: anyio.E
                     connected = True
                     ready.set()
                     await stop.wait()
+            if limit.cancelled_caught:
+                raise TimeoutError
         except (Exception, BaseExceptionGroup) as exc:
-            fleet.problems[server.name] = _explain(exc, errors, connected)
+            # A connection that is given up says in words of its own that it was.
+            is_late = limit.cancel_called and not connected
+            fleet.problems[server.name] = _explain(TimeoutError() if is_late else exc, errors, server, connected)
             fleet.catalog.drop(server.name)
         finally:
             ready.set()
@@ -344,12 +350,16 @@ async def _listed(client: Client, meta: Any) -> list[Tool]:
             return tools
 
 
-def _explain(exc: BaseException, errors: Any, connected: bool) -> str:
+def _start_seconds(server: FleetServer) -> float:
+    return OWN_START_SECONDS if server.transport == "in_process" else START_SECONDS
+
+
+def _explain(exc: BaseException, errors: Any, server: FleetServer, connected: bool) -> str:
     exc = first_of(exc)
     errors.seek(0)
     tail = " | ".join(line.strip() for line in errors.readlines()[-STDERR_TAIL_LINES:] if line.strip())
     if isinstance(exc, TimeoutError):
-        what = f"did not answer within {START_SECONDS:g} seconds"
+        what = f"did not answer within {_start_seconds(server):g} seconds"
     elif isinstance(exc, ArgosyError):
         what = str(exc)
     else:

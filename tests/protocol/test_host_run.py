@@ -368,6 +368,25 @@ async def test_an_approved_server_that_does_not_start_is_named_with_its_stderr_a
     assert any("broken" in p and "no such lamp" in p for p in recorder.problems), recorder.problems
 
 
+async def test_a_server_that_says_nothing_is_given_up_and_it_is_said_how_long_it_was_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    from argosy_host import compose
+
+    monkeypatch.setattr(compose, "START_SECONDS", 0.5)
+    text = f"## silent\ncommand: {sys.executable}\nargs: -c, import sys; sys.stdin.read()\n"
+    vault = make_vault(tmp_path / "v", {"ada/mcp.md": text})
+    approve(vault)
+
+    result, _, recorder = await run(vault, [says("ok")])
+
+    assert result.status == "ok"
+    [problem] = [each for each in recorder.problems if "silent" in each]
+    assert "did not answer within 0.5 seconds" in problem
+
+
 ECHO = """
 from mcp.server import MCPServer
 from mcp.types import ToolAnnotations
