@@ -110,7 +110,8 @@ def test_a_path_that_was_rung_for_is_taken_in_before_the_next_question_and_witho
     store.bell.ring("ada/memory/two.md", "ada/log/x.jsonl", "fleet.md")
     until(lambda: names(library.index) == ["one"])
 
-    assert told.wait(10) and library.waiting == 0
+    assert told.wait(10)
+    until(lambda: library.waiting == 0)
 
 
 @pytest.mark.parametrize("path", ["", "ada", "ada/memory"])
@@ -238,6 +239,22 @@ def test_a_comparison_that_failed_is_told_to_whoever_waits_and_made_again(librar
         library.fresh("ada", ("notes",))
     maker.error = None
     assert names(library.fresh("ada", ("notes",))) == ["one"]
+
+
+def test_who_wants_to_know_of_changes_is_told_when_a_comparison_is_over(library: Library, maker: Maker) -> None:
+    told, fillings = threading.Event(), list[bool]()
+
+    def tell() -> None:
+        fillings.append(library.is_filling)
+        told.set()
+
+    library.on_change(tell)
+    maker.name = "one.md"
+    library.fresh("ada", ("notes",), patience_seconds=0.0)
+    assert maker.reached.wait(20) and not told.is_set()
+    maker.gate.set()
+    assert told.wait(20)
+    assert fillings == [False]
 
 
 def test_closing_ends_a_comparison_and_the_next_start_takes_it_up(vault: Path, store: Store) -> None:

@@ -69,12 +69,14 @@ class Fill:
 class Fills:
     """The comparisons of one index with one store: at most one runs at a time, each shelf's once."""
 
-    def __init__(self, index: Index, store: Store, clock: Clock, load: Load) -> None:
+    def __init__(self, index: Index, store: Store, clock: Clock, load: Load, over: Callable[[], None]) -> None:
+        """*over* is called after each, from the thread that made it."""
         self._index = index
         self._files = store.files
         self._bell = store.bell
         self._clock = clock
         self._load = load
+        self._over = over
         self._seen: dict[tuple[str, Shelf], _Seen] = {}
         self._due: dict[tuple[str, Shelf], Fill] = {}
         self._guard = threading.Lock()
@@ -165,6 +167,7 @@ class Fills:
             finally:
                 with self._guard:
                     del self._due[fill.agent, fill.shelf]
+                self._over()
                 fill.finished.set()
 
     def _next(self) -> Fill | None:

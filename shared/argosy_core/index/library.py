@@ -53,7 +53,7 @@ class Library:
         self._taking = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self.index: Index = open_index(store, clock)
-        self._fills = Fills(self.index, store, clock, self._load)
+        self._fills = Fills(self.index, store, clock, self._load, self._tell)
         self._stop_listening = store.bell.listen("", self._heard)
 
     def close(self) -> None:
@@ -73,8 +73,13 @@ class Library:
         self.index.close()
 
     def on_change(self, told: Callable[[], None]) -> None:
-        """Call *told* after documents went into the index, from a thread of the library's own. It must not block."""
+        """Call *told* after documents went into the index and after each comparison, from a thread of the library's
+        own. It must not block."""
         self._listeners.append(told)
+
+    def _tell(self) -> None:
+        for told in self._listeners:
+            told()
 
     def put(self, path: str, stamp: Stamp, make: Callable[[], IndexedDocument]) -> None:
         """Take in the file at *path*, just written with *stamp*, as what *make* gives: in a thread of its own, and at
@@ -104,8 +109,7 @@ class Library:
             # A failing index is mended by the next comparison; the documents are safe on disk.
             with suppress(ArgosyError):
                 self._take_in()
-                for told in self._listeners:
-                    told()
+                self._tell()
                 self._tidy()
 
     def _take_in(self) -> None:
