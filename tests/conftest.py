@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from counted import counted_lines
 from hypothesis import HealthCheck, settings
+from made_once import make_once
 from postgres_server import PostgresServer, running_postgres
 from redis_server import RedisServer, running_redis
 
@@ -18,6 +19,8 @@ from redis_server import RedisServer, running_redis
 settings.register_profile("brief", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "brief"))
+
+make_once()
 
 # A shell starts what it puts in the background with SIGINT ignored, and children would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

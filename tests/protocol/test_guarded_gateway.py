@@ -14,6 +14,7 @@ import pytest
 from anyio import to_thread
 from chat_api import chat
 from fleet_fixtures import config_for, make_vault, text_of
+from foreign_servers import named
 from judges import verdict
 from mcp import Client, MCPError
 from mcp.types import CallToolResult, ElicitResult, InputRequiredResult
@@ -643,7 +644,7 @@ def with_foreign(tmp_path: Path, approve: bool = True, **files: str) -> tuple[Pa
         tmp_path / "foreign",
         {
             "fleet.md": f"---\ndefault_agent: ada\n{audience}---\n",
-            "ada/mcp.md": f"## x\ncommand: {sys.executable}\nargs: {script}, {got}\n",
+            "ada/mcp.md": named("x", script, got),
             **{name.replace("__", "/") + ".md": text for name, text in files.items()},
         },
     )

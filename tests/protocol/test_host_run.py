@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from fleet_fixtures import Recorder, Scripted, Step, calls, make_vault, says
+from foreign_servers import named
 
 from argosy_core.errors import InvalidArgument, NotFound, Unauthenticated, Unavailable
 from argosy_host.runs import Limits, RunResult
@@ -399,11 +400,10 @@ server.run()
 
 
 async def test_a_foreign_tool_is_judged_as_external_whatever_it_says_of_itself(tmp_path: Path) -> None:
-    import sys
 
     script = tmp_path / "echo.py"
     script.write_text(ECHO, encoding="utf-8")
-    vault = make_vault(tmp_path / "v", {"ada/mcp.md": f"## echo\ncommand: {sys.executable}\nargs: {script}\n"})
+    vault = make_vault(tmp_path / "v", {"ada/mcp.md": named("echo", script)})
     approve(vault)
 
     result, _, _ = await run(vault, [calls(("echo__shout", {"text": "hi"})), says("ok")])
@@ -413,14 +413,13 @@ async def test_a_foreign_tool_is_judged_as_external_whatever_it_says_of_itself(t
 
 
 async def test_a_foreign_tool_runs_when_the_owner_classed_it(tmp_path: Path) -> None:
-    import sys
 
     script = tmp_path / "echo.py"
     script.write_text(ECHO, encoding="utf-8")
     tools = "## Write paths\n\n- `memory/`\n\n## Tool classification\n\n- echo__shout: reversible_write\n"
     vault = make_vault(
         tmp_path / "v",
-        {"ada/mcp.md": f"## echo\ncommand: {sys.executable}\nargs: {script}\n", "ada/tools.md": tools},
+        {"ada/mcp.md": named("echo", script), "ada/tools.md": tools},
     )
     approve(vault)
     wanted: list[tuple[str, Mapping[str, Any]]] = [
@@ -446,7 +445,6 @@ secrets:
 
 
 def with_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    import sys
 
     monkeypatch.setenv("ARGOSY_SECRET_LIGHT_TOKEN", VALUE)
     script = tmp_path / "echo.py"
@@ -455,7 +453,7 @@ def with_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path / "v",
         {
             "fleet.md": FLEET,
-            "ada/mcp.md": f"## echo\ncommand: {sys.executable}\nargs: {script}\n",
+            "ada/mcp.md": named("echo", script),
             "ada/tools.md": "## Tool classification\n\n- echo__shout: reversible_write\n",
         },
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from fleet_fixtures import Recorder, Scripted, calls, make_vault, says
+from foreign_servers import named
 
 from argosy_core.errors import DeadlineExceeded, Unauthenticated, Unavailable
 from argosy_core.policy.grants import Grant, Limits
@@ -250,7 +250,7 @@ def bank(tmp_path: Path) -> Path:
     script.write_text(BANK, encoding="utf-8")
     tools = "## Tool classification\n\n- bank__pay: reversible_write\n\n## Tool costs\n\n- bank__pay: 0.25\n"
     files = {
-        "ada/mcp.md": f"## bank\ncommand: {sys.executable}\nargs: {script}\n",
+        "ada/mcp.md": named("bank", script),
         "ada/tools.md": tools,
         "policy.md": "## Cost caps\n\n- daily_usd: 0.6\n",
     }

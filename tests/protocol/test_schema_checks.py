@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fleet_fixtures import config_for, make_vault
+from foreign_servers import named
 from served import Bench, call
 
 from argosy_core.policy.judgment import JudgeAmendedProposalRejected
@@ -54,7 +54,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def vault_with_foreign(tmp_path: Path, *, judges: str, approve: bool = True) -> Path:
     script = tmp_path / "foreign.py"
     script.write_text(FOREIGN, encoding="utf-8")
-    files = {"judges.md": judges, "ada/mcp.md": f"## x\ncommand: {sys.executable}\nargs: {script}\n"}
+    files = {"judges.md": judges, "ada/mcp.md": named("x", script)}
     vault = make_vault(tmp_path / "v", files)
     config = config_for(vault)
     for server in named_servers(VaultReader(config.store.files), "ada"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from fleet_fixtures import Recorder, Scripted, calls, config_for, make_vault, says
+from foreign_servers import named
 
 from argosy_core.views.vault_reader import VaultReader
 from argosy_host.foreign import named_servers
@@ -49,8 +49,8 @@ PAY = ("bank__post", {"recipient": "landlord"})
 def with_bank(tmp_path: Path, **files: str) -> Path:
     script = tmp_path / "bank.py"
     script.write_text(ECHO, encoding="utf-8")
-    named = {name.replace("__", "/") + ".md": text for name, text in files.items()}
-    vault = make_vault(tmp_path / "v", {"ada/mcp.md": f"## bank\ncommand: {sys.executable}\nargs: {script}\n", **named})
+    files_named = {name.replace("__", "/") + ".md": text for name, text in files.items()}
+    vault = make_vault(tmp_path / "v", {"ada/mcp.md": named("bank", script), **files_named})
     config = config_for(vault)
     for server in named_servers(VaultReader(config.store.files), "ada"):
         Approvals(state_folder()).approve(config.store.root, server.digest)

@@ -21,7 +21,7 @@ import pytest
 from fleet_fixtures import make_vault, text_of
 from mcp import Client, StdioServerParameters
 from messages_api import Reply, Silence, messages_api, text
-from transports import command, environment
+from transports import command, environment, warm_command
 
 from argosy_core.clock import SystemClock
 from argosy_host.cli import run_cli
@@ -52,17 +52,22 @@ def status(vault: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def running(vault: Path) -> Generator[Path]:
+    """A vault whose fleet is up. Tests of the start itself start it as a person does."""
+    env = environment(XDG_RUNTIME_DIR=os.environ["XDG_RUNTIME_DIR"])
+    line = warm_command("up", "--foreground", "--vault", str(vault))
+    with subprocess.Popen(line, env=env, stderr=subprocess.DEVNULL) as fleet:
+        until(lambda: find_up(vault) is not None)
+        yield vault
+        if find_up(vault) is not None:
+            host("down", "--vault", str(vault))
+        assert find_up(vault) is None
+        fleet.wait(10)
+
+
+def test_it_comes_up_says_so_and_goes_down_without_a_trace(vault: Path) -> None:
     done = host("up", "--vault", str(vault))
     assert done.returncode == 0, done.stderr
-    yield vault
-    found = find_up(vault)
-    if found is not None:
-        host("down", "--vault", str(vault))
-    assert find_up(vault) is None
-
-
-def test_it_comes_up_says_so_and_goes_down_without_a_trace(running: Path) -> None:
-    found = status(running)
+    running, found = vault, status(vault)
 
     assert found["up"] and found["ready"]
     with urllib.request.urlopen(f"{found['http']}/health/ready", timeout=10) as answer:
