@@ -82,8 +82,9 @@ def build_app(
     routes: list[Any] = []
     managers: list[Callable[[], Any]] = []
     for path, server in {"/mcp": main, **{f"/{name}/mcp": part for name, part in parts.items()}}.items():
+        # Never as JSON alone: progress on the way, and questions to a client of the older era, go before the answer.
         app = server.streamable_http_app(
-            streamable_http_path=path, transport_security=security, host=address.host, json_response=True
+            streamable_http_path=path, transport_security=security, host=address.host, json_response=False
         )
         routes += app.routes if admission is None else _admitted(app, path, address, admission)
         managers.append(server.session_manager.run)
