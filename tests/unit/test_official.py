@@ -47,6 +47,11 @@ def test_the_fixture_is_excepted_only_what_the_fleet_is_excepted_too() -> None:
     assert excepted["fixture"] < excepted["gateway"] < excepted["fleet"]
 
 
+def test_the_fixture_is_excepted_nothing_that_an_era_requires() -> None:
+    excepted = {row.name for row in TABLE if row.place == "fixture"}
+    assert {name for name in excepted if not name.startswith("tasks-")} == {"server-sse-polling"}
+
+
 def test_every_row_of_the_table_is_read() -> None:
     _, _, section = PAGE.read_text(encoding="utf-8").partition("## What is excepted")
     table, _, _ = section.partition("\n\nThe suite's")

@@ -146,7 +146,9 @@ def local_hosts() -> list[str]:
 def bind(address: Address) -> socket.socket:
     """A listening socket at *address*. Raises Unavailable when it is taken."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Unnamed, asyncio does not take it for TCP, and the second piece of an answer waits some 40 ms for the receipt of
+    # the first.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((address.host, address.port))
