@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 $(shell $(VENV)/bin/python -c '' 2> /dev/null || rm -rf $(VENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak package bundle constraints clean
+.PHONY: help setup demo test check bench soak official package bundle constraints clean
 
 help:
 	@echo "make setup    everything installed into $(VENV)"
@@ -55,6 +55,10 @@ soak: $(VENV)/.done-test
 	$(RUN) -m pytest -m soak --numprocesses 2 --dist worksteal $(ARGS)
 
 # Not verbs of every day: .ci/run, a release and whoever raises a dependency call these.
+
+# Needs Node 22 or newer, and fetches the suite: docs/conformance.md.
+official: $(VENV)/.done-run
+	$(RUN) -P tests/official/run.py $(ARGS)
 
 package: $(VENV)/.done-test $(VENV)/.done-package
 	$(RUN) -m pytest -m packaging tests/packaging $(ARGS)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from argosy_core.errors import ArgosyError
 from argosy_core.serving.server import ArgosyServer
-from argosy_core.views.skills import SkillView
+from argosy_core.views.skills import FLEET_FOLDER, SkillView
 from argosy_registry.catalog import Catalog
 
 SKILL_PREFIX = "skill_"  # so that no skill takes the name of another server's prompt
@@ -57,6 +57,12 @@ def add_assume(server: RegistryServer) -> None:
             raise MCPError(code=INVALID_PARAMS, message=f"{error.code}: {error}") from error
         missing = [f"(could not be read: {problem})" for problem in assembly.problems]
         return "\n\n".join([f"From here on you are the agent {agent}. What follows is yours.", assembly.text, *missing])
+
+
+def changes_skills(agent: str | None, path: str) -> bool:
+    """Whether a change of the vault's file *path* may change which skills *agent* has, or what is said of them."""
+    folders = [FLEET_FOLDER, *([f"{agent}/skills"] if agent else [])]
+    return not path or any(f"{path}/".startswith(f"{folder}/") for folder in folders)
 
 
 def _name(skill: SkillView) -> str:

@@ -6,7 +6,7 @@ from argosy_core.serving.config import ServerConfig
 from argosy_core.serving.results import MAX_LIMIT
 from argosy_core.types import Caller
 from argosy_registry.catalog import Catalog
-from argosy_registry.prompts import RegistryServer, add_assume
+from argosy_registry.prompts import RegistryServer, add_assume, changes_skills
 from argosy_registry.tools import build_tools
 
 
@@ -20,6 +20,7 @@ def create(config: ServerConfig) -> RegistryServer:
         build_tools(catalog),
         title="Registry",
         instructions="Which agents, skills and servers there are. Load a skill before doing what it is for.",
+        changes_prompts=lambda path: changes_skills(config.agent, path),
     )
     add_assume(server)
 

@@ -12,6 +12,7 @@ import pytest
 from anyio import to_thread
 from children import environment, over_http, tiny
 from mcp import MCPError, StdioServerParameters
+from mcp.types import ElicitResult
 from served import Bench
 from subscribers import Heard, client_of, subscribed
 from tiny_server import AGENT_TOOLS, create
@@ -101,6 +102,28 @@ async def edit_until_heard(bench: Bench, heard: Heard) -> None:
             await heard.until(1)
             return
     pytest.fail("no edit was heard")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_progress_and_questions_come_before_the_answer(transport: str, bench: Bench) -> None:
+    async def answer(_: Any, params: Any) -> ElicitResult:
+        assert params.message == "Which colour?"
+        return ElicitResult(action="accept", content={"colour": "green"})
+
+    async with target_of(transport, bench) as target:
+        for era in ERAS[:2]:
+            heard: list[tuple[float, float | None, str | None]] = []
+
+            async def hear(done: float, total: float | None, message: str | None, heard: Any = heard) -> None:
+                heard.append((done, total, message))
+
+            with anyio.fail_after(WAIT_SECONDS):
+                async with client_of(target, era, elicitation_callback=answer) as client:
+                    counted = await client.call_tool("tiny_count", {"to": 3}, progress_callback=hear)
+                    asked = await client.call_tool("tiny_ask", {})
+            assert counted.content[0].text == "counted to 3"
+            assert heard == [(number, 3, f"at {number}") for number in (1, 2, 3)]
+            assert not asked.is_error and "green" in asked.content[0].text
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -276,17 +276,16 @@ async def test_without_an_answer_the_question_waits_and_the_client_is_told_how_t
     assert events(strict, "desk.answer") == []
 
 
-async def test_over_http_a_person_is_asked_where_the_protocol_can(strict: Path) -> None:
+async def test_over_http_a_person_is_asked_too(strict: Path) -> None:
     person = says("accept", decision="approve")
     async with http_server(SHOWN, strict) as url:
-        async with Client(url, mode="legacy", cache=None, elicitation_callback=person) as client:
-            waits = await client.call_tool("memory_write", NOTE)
-        async with Client(url, mode="2026-07-28", cache=None, elicitation_callback=person) as client:
-            done = await client.call_tool("memory_write", NOTE)
+        for era in ERAS:
+            async with Client(url, mode=era, cache=None, elicitation_callback=person) as client:
+                done = await client.call_tool("memory_write", {**NOTE, "title": f"Bell rope of {era}"})
+                assert not done.is_error, text_of(done)
 
-    # An answer of the older era is one JSON document here: nothing can be asked in the middle of it.
-    assert code_of(waits) == "deferred" and not done.is_error
-    assert len(questions(strict)) == 1 and len(events(strict, "memory.write")) == 1
+    assert [event["decision"] for event in events(strict, "desk.answer")] == ["approved", "approved"]
+    assert len(questions(strict)) == len(events(strict, "memory.write")) == 2
 
 
 async def test_the_same_call_acts_on_the_answer_once_even_in_a_later_session(strict: Path) -> None:

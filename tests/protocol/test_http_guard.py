@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Generator
@@ -231,6 +232,23 @@ def test_what_is_no_address_is_named(text: str) -> None:
 )
 def test_addresses_of_this_machine_are_taken(text: str, address: Address) -> None:
     assert parse_address(text) == address
+
+
+@pytest.mark.anyio
+async def test_no_piece_of_an_answer_waits_for_the_receipt_of_the_one_before() -> None:
+    found: list[int] = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with bind(Address("127.0.0.1", 0)) as bound:
+        async with await asyncio.start_server(serve, sock=bound):
+            with anyio.fail_after(20):
+                reader, writer = await asyncio.open_connection(*bound.getsockname())
+                await reader.read()
+                writer.close()
+    assert found == [1]
 
 
 def test_a_port_that_is_taken_is_named() -> None:

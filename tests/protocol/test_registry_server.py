@@ -327,6 +327,21 @@ async def test_every_text_skill_is_a_prompt_and_follows_the_files(bench: Bench) 
     assert text == "Look.\n"
 
 
+async def test_clients_are_told_of_a_new_prompt_and_of_no_other_agents(bench: Bench) -> None:
+    config = bench.config()
+    async with Client(create(config), cache=None) as client:
+        with anyio.fail_after(20):
+            async with client.listen(prompts_list_changed=True, resource_subscriptions=["agent://reef"]) as heard:
+                events = aiter(heard)
+                for path in ("reef/skills/reef/SKILL.md", "harbor/skills/tide/SKILL.md", "_fleet/skills/tide/SKILL.md"):
+                    bench.write(path, "---\ndescription: Read the tide\n---\n")
+                    config.store.bell.ring(path)
+                told = [type(await anext(events)).__name__ for _ in range(3)]
+        prompts = [prompt.name for prompt in (await client.list_prompts()).prompts]
+    assert told == ["ResourceUpdated", "PromptsListChanged", "PromptsListChanged"]
+    assert "skill_tide" in prompts
+
+
 # Status, doctor, notices
 
 

@@ -8,6 +8,7 @@ import sys
 from typing import Annotated, Any, Literal
 
 import anyio
+from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from pydantic import BaseModel, Field
 
 from argosy_core import errors
@@ -22,7 +23,7 @@ from argosy_core.types import ActionClass, Role
 ERRORS = {kind.code: kind for kind in errors.ArgosyError.__subclasses__() if kind.__module__ == errors.__name__}
 AGENT_TOOLS = {
     *("tiny_who", "tiny_say", "tiny_write", "tiny_read", "tiny_crash", "tiny_fail", "tiny_big", "tiny_print"),
-    "tiny_odd",
+    *("tiny_odd", "tiny_count", "tiny_ask"),
 }
 HIDDEN_TOOLS = {"tiny_status", "tiny_hidden", "tiny_shapeless"}
 HOST_TOOLS = {"tiny_host"}
@@ -47,6 +48,14 @@ class Big(Result):
 class Address(BaseModel):
     street: str
     number: int
+
+
+class Colour(BaseModel):
+    colour: str
+
+
+async def ask_colour() -> Elicit[Colour]:
+    return Elicit("Which colour?", Colour)
 
 
 class Notes:
@@ -152,6 +161,18 @@ def _tools(notes: Notes) -> ToolBox:
     async def tiny_odd(caller: WhoCalls) -> Text:
         """Answer what no wire can carry."""
         return Text(text="half \ud800 a pair")
+
+    @box.tool("Count", default=True)
+    async def tiny_count(caller: WhoCalls, ctx: Context[Any, Any], to: int) -> Text:
+        """Count, and tell every number."""
+        for number in range(1, to + 1):
+            await ctx.report_progress(number, to, f"at {number}")
+        return Text(text=f"counted to {to}")
+
+    @box.tool("Ask", default=True)
+    async def tiny_ask(caller: WhoCalls, answer: Annotated[ElicitationResult[Colour], Resolve(ask_colour)]) -> Text:
+        """Ask the person at the client."""
+        return Text(text=answer.model_dump_json())
 
     @box.tool("Shapeless")
     async def tiny_shapeless(caller: WhoCalls) -> Any:

@@ -12,6 +12,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
+    PromptsListChanged,
     ResourceUpdated,
     ServerEvent,
     SubscriptionBus,
@@ -42,11 +43,15 @@ class Announcer:
         bell: Bell,
         uris_of: Callable[[str], Sequence[str]],
         changes_tools: Callable[[str], bool] | None = None,
+        changes_prompts: Callable[[str], bool] | None = None,
     ) -> None:
         self.bus = ChangeBus()
         self._bell = bell
         self._uris_of = uris_of
-        self._changes_tools = changes_tools
+        self._lists: Sequence[tuple[Callable[[str], bool] | None, Callable[[], ServerEvent]]] = (
+            (changes_tools, ToolsListChanged),
+            (changes_prompts, PromptsListChanged),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_listening: Callable[[], None] | None = None
         self._tasks = _Tasks()
@@ -69,8 +74,7 @@ class Announcer:
         events: list[ServerEvent] = [
             ResourceUpdated(uri=uri) for uri in sorted({u for path in paths if path for u in self._uris_of(path)})
         ]
-        if self._changes_tools is not None and any(map(self._changes_tools, paths)):
-            events.append(ToolsListChanged())
+        events += [event() for changes, event in self._lists if changes is not None and any(map(changes, paths))]
         if not events:
             return
         try:

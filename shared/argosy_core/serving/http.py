@@ -82,8 +82,9 @@ def build_app(
     routes: list[Any] = []
     managers: list[Callable[[], Any]] = []
     for path, server in {"/mcp": main, **{f"/{name}/mcp": part for name, part in parts.items()}}.items():
+        # Never as JSON alone: progress on the way, and questions to a client of the older era, go before the answer.
         app = server.streamable_http_app(
-            streamable_http_path=path, transport_security=security, host=address.host, json_response=True
+            streamable_http_path=path, transport_security=security, host=address.host, json_response=False
         )
         routes += app.routes if admission is None else _admitted(app, path, address, admission)
         managers.append(server.session_manager.run)
@@ -145,7 +146,9 @@ def local_hosts() -> list[str]:
 def bind(address: Address) -> socket.socket:
     """A listening socket at *address*. Raises Unavailable when it is taken."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Unnamed, asyncio does not take it for TCP, and the second piece of an answer waits some 40 ms for the receipt of
+    # the first.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((address.host, address.port))

@@ -69,8 +69,8 @@ class Domain(Protocol):
 class ArgosyServer(DocumentServer):
     """One server of the fleet.
 
-    *background* is called after the last client has left. *changes_tools* says whether a change of the vault's file at
-    a path may change which tools there are; then clients are told to list them anew.
+    *background* is called after the last client has left. *changes_tools* and *changes_prompts* say whether a change of
+    the vault's file at a path may change which of them there are; then clients are told to list them anew.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class ArgosyServer(DocumentServer):
         instructions: str,
         background: Callable[[], Any] | None = None,
         changes_tools: Callable[[str], bool] | None = None,
+        changes_prompts: Callable[[str], bool] | None = None,
     ) -> None:
         self.short_name = name
         # Work that the host's background process does for this server, until the event is set.
@@ -93,7 +94,7 @@ class ArgosyServer(DocumentServer):
         self._verifier = TokenVerifier(config.host_key, config.clock)
         self._launched = Caller(agent=config.agent, role=config.role, source="flag")
         self._background = background
-        self._announcer = Announcer(config.store.bell, domain.uris_of, changes_tools)
+        self._announcer = Announcer(config.store.bell, domain.uris_of, changes_tools, changes_prompts)
         self.completions = Completions()
         self._users = 0
         self._users_guard = threading.Lock()
