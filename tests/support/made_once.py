@@ -16,7 +16,7 @@ from mcp.server.mcpserver.tools import base
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata, func_metadata
 
 _sound: set[str] = set()
-_models: dict[object, FuncMetadata] = {}
+_models: dict[object, tuple[Callable[..., Any], FuncMetadata]] = {}
 _check_schema = Draft202012Validator.check_schema
 
 
@@ -39,12 +39,14 @@ def _model_of(
     code = getattr(func, "__code__", None)
     if code is None or not func.__module__.startswith("argosy_") or hasattr(func, "__signature__"):
         return func_metadata(func, skip_names, structured_output)
-    # Annotations may name types of the function around it.
+    # Annotations may name types of the function around it, and code that was edited may compare equal.
     types = tuple(cell.cell_contents for cell in func.__closure__ or () if isinstance(cell.cell_contents, type))
-    key = (code, func.__name__, func.__doc__, types, tuple(skip_names), structured_output)
+    given = (repr(func.__defaults__), repr(func.__kwdefaults__), tuple(skip_names), structured_output)
+    key = (id(code), func.__name__, func.__doc__, types, given)
     if key not in _models:
-        _models[key] = made = func_metadata(func, skip_names, structured_output)
+        made = func_metadata(func, skip_names, structured_output)
         schema = made.arg_model.model_json_schema(by_alias=True)
         # The SDK asks for it in this one form.
         made.arg_model.model_json_schema = lambda **_: deepcopy(schema)  # type: ignore[method-assign]
-    return _models[key]
+        _models[key] = func, made  # the function keeps its code, and with it the number
+    return _models[key][1]
