@@ -23,7 +23,7 @@ _check_schema = Draft202012Validator.check_schema
 def make_once() -> None:
     """From now on, in this process and its forks."""
     Draft202012Validator.check_schema = _checked  # type: ignore[method-assign]
-    base.func_metadata = _model_of
+    setattr(base, "func_metadata", _model_of)  # noqa: B010 - a name that it imported
 
 
 def _checked(schema: Any, *more: Any, **options: Any) -> None:
