@@ -16,6 +16,7 @@ from stdio_pipe import Pipe, opened
 from vaults import make_agent
 
 STEP_SECONDS = 0.02
+STILL_SECONDS = 15
 UNWRITTEN = "zyzzyva"  # finding nothing costs nothing, and a question waits for the index a moment anyway
 
 
@@ -37,6 +38,7 @@ async def _indexing(folder: Path, size: int, limit_s: float, times: int, idle_s:
         answered = (await _until_answered(pipe) - began) * 1000
         compared = (await until_whole(pipe) - ready) * 1000
         await _until_settled(pipe)
+        await _until_still(pipe.pid)
         idle = await _share_of_a_core(pipe.pid, idle_s)
         edits = figures([await _until_found(pipe, vault, number) for number in range(times)])
     return [
@@ -73,6 +75,16 @@ async def _until_settled(pipe: Pipe) -> None:
     """Wait until the server hears of edits and has compared its index with the files once more since then."""
     while not (found := await _asked(pipe))["explain"]["index"]["watching"] or found["note"]:
         await anyio.sleep(STEP_SECONDS)
+
+
+async def _until_still(pid: int) -> None:
+    """Wait until what a start does once, sweeping for drafts, is done: a second without work. One that never rests is
+    not waited for."""
+    for _ in range(STILL_SECONDS):
+        before = cpu_seconds(pid)
+        await anyio.sleep(1)
+        if cpu_seconds(pid) == before:
+            return
 
 
 async def _asked(pipe: Pipe) -> dict[str, Any]:
