@@ -16,7 +16,7 @@ from stdio_pipe import Pipe, opened
 from vaults import make_agent
 
 STEP_SECONDS = 0.02
-STILL_SECONDS = 15
+STILL_SECONDS, RESTED_SECONDS = 15, 3
 UNWRITTEN = "zyzzyva"  # finding nothing costs nothing, and a question waits for the index a moment anyway
 
 
@@ -78,12 +78,14 @@ async def _until_settled(pipe: Pipe) -> None:
 
 
 async def _until_still(pid: int) -> None:
-    """Wait until what a start does once, sweeping for drafts, is done: a second without work. One that never rests is
+    """Wait until what a start does once, sweeping for drafts after two seconds, is done. A server that never rests is
     not waited for."""
+    rested = 0
     for _ in range(STILL_SECONDS):
         before = cpu_seconds(pid)
         await anyio.sleep(1)
-        if cpu_seconds(pid) == before:
+        rested = rested + 1 if cpu_seconds(pid) == before else 0
+        if rested == RESTED_SECONDS:
             return
 
 
