@@ -13,7 +13,7 @@ from pydantic import Field
 
 from argosy_core.errors import ArgosyError
 from argosy_core.serving.server import ArgosyServer
-from argosy_core.views.skills import FLEET_FOLDER, SkillView
+from argosy_core.views.skills import SkillView, skill_folders
 from argosy_registry.catalog import Catalog
 
 SKILL_PREFIX = "skill_"  # so that no skill takes the name of another server's prompt
@@ -61,8 +61,7 @@ def add_assume(server: RegistryServer) -> None:
 
 def changes_skills(agent: str | None, path: str) -> bool:
     """Whether a change of the vault's file *path* may change which skills *agent* has, or what is said of them."""
-    folders = [FLEET_FOLDER, *([f"{agent}/skills"] if agent else [])]
-    return not path or any(f"{path}/".startswith(f"{folder}/") for folder in folders)
+    return not path or any(f"{path}/".startswith(f"{folder}/") for folder in skill_folders(agent))
 
 
 def _name(skill: SkillView) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import children
+from warm import PYTHONPATH
+
 from argosy_core.fleet import packaged
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-SOURCES = [str(ROOT / part) for part in ("servers", "shared", "host")]
 HOST = [sys.executable, "-P", "-m", "argosy_host"]
 START_SECONDS = 60
 STOP_SECONDS = 15
@@ -39,11 +40,9 @@ def offer_fixture(folder: Path) -> Path:
 
 def environment(folder: Path, offered: Path) -> dict[str, str]:
     """Of a child: the source tree and the fixture on its path, and what it keeps for its user under *folder*."""
-    # Some machines forbid byte code, and every start would compile the whole library again.
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    path = os.pathsep.join([*SOURCES, str(HERE), str(offered)])
+    path = os.pathsep.join([PYTHONPATH, str(HERE), str(offered)])
     own = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("STATE", "CACHE", "CONFIG")}
-    return {**kept, **own, "PYTHONPATH": path}
+    return {**children.environment(), **own, "PYTHONPATH": path}
 
 
 @contextmanager

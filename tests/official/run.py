@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host")] + [str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / part) for part in ("servers", "shared", "host", "tests/support", "tests/official")]
 
 from excepted import ERAS, PAGE, compare, read_table  # noqa: E402
 from official_suite import NoSuite, run_suite, suite_command  # noqa: E402

@@ -67,18 +67,18 @@ def running(vault: Path) -> Generator[Path]:
 def test_it_comes_up_says_so_and_goes_down_without_a_trace(vault: Path) -> None:
     done = host("up", "--vault", str(vault))
     assert done.returncode == 0, done.stderr
-    running, found = vault, status(vault)
+    found = status(vault)
 
     assert found["up"] and found["ready"]
     with urllib.request.urlopen(f"{found['http']}/health/ready", timeout=10) as answer:
         assert answer.read() == b"ready\n"
     with urllib.request.urlopen(f"{found['http']}/metrics", timeout=10) as answer:
         assert b"argosy_ready 1" in answer.read()
-    assert host("down", "--vault", str(running)).stdout == "down\n"
-    place = place_of(running)
+    assert host("down", "--vault", str(vault)).stdout == "down\n"
+    place = place_of(vault)
     assert not place.socket.exists() and not place.facts.exists()
-    assert host("status", "--vault", str(running)).returncode == 1
-    assert host("down", "--vault", str(running)).returncode == 0
+    assert host("status", "--vault", str(vault)).returncode == 1
+    assert host("down", "--vault", str(vault)).returncode == 0
 
 
 def test_a_second_one_on_the_same_vault_is_refused_with_the_first_ones_number(running: Path) -> None:

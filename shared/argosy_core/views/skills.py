@@ -32,10 +32,15 @@ class SkillView:
     problems: tuple[Problem, ...] = ()
 
 
+def skill_folders(agent: str | None) -> list[str]:
+    """Where *agent*'s skills are: its own first, which go before the fleet's of the same name."""
+    return [*([f"{agent}/skills"] if agent else []), FLEET_FOLDER]
+
+
 def list_skills(reader: Reader, agent: str | None) -> list[SkillView]:
     """The skills of *agent*, then those of the fleet whose names it does not use, each sorted by folder."""
     found: dict[str, SkillView] = {}
-    for folder in ([f"{agent}/skills"] if agent else []) + [FLEET_FOLDER]:
+    for folder in skill_folders(agent):
         for name in sorted(reader.list_dir(folder)):
             skill = None if name.startswith((".", "_")) else load_skill(reader, f"{folder}/{name}/{FILE}")
             if skill is not None:
