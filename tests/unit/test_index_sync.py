@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from argosy_core.index import Changes, DocumentIndex, IndexedDocument, Stamp, reconcile
+from argosy_core.index.documents import summed
 from argosy_core.index.sync import agrees
 from argosy_core.testing.fakes import FakeClock
 
@@ -96,6 +98,13 @@ def test_an_index_agrees_with_the_files_it_was_made_of_in_any_order_and_with_no_
     assert agrees(index, "ada", "notes", reversed(files.items()))
     happens(files)
     assert not agrees(index, "ada", "notes", files.items())
+
+
+def test_no_two_files_exchange_their_times_or_names_unnoticed() -> None:
+    paths = [f"ada/notes/note {number}.md" for number in range(200)]
+    for one, other in itertools.pairwise(paths):
+        assert summed([(one, (1, 5)), (other, (2, 5))]) != summed([(one, (2, 5)), (other, (1, 5))])
+        assert summed([(one, (1, 5)), (other, (1, 6))]) != summed([(one, (1, 6)), (other, (1, 5))])
 
 
 def test_other_scopes_and_agents_are_left_alone(index: DocumentIndex, disk: Disk) -> None:
