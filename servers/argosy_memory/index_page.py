@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from argosy_core.clock import Clock
-from argosy_core.errors import ArgosyError, NotFound, Unavailable
+from argosy_core.errors import ArgosyError, NotFound
 from argosy_core.index.documents import Entry
-from argosy_core.index.library import Library
+from argosy_core.index.library import Library, StillFilling
 from argosy_core.storage.base import ABSENT, Files
 
 BEGIN, END = "<!-- argosy:index -->", "<!-- /argosy:index -->"
@@ -129,15 +129,10 @@ class IndexPages:
         for agent in sorted(agents):
             try:
                 self.rebuild(agent)
-            except Unavailable:
-                self._again(agent)
+            except StillFilling:
+                self.mark(agent)  # a page of a part of the notes would mislead, so it waits
             except ArgosyError:
                 continue  # a projection: the next write, or the doctor, tries again
-
-    def _again(self, agent: str) -> None:
-        """The index is being filled: a page of a part of the notes would mislead, so it waits."""
-        if self._library.is_filling:
-            self.mark(agent)
 
     def rebuild(self, agent: str) -> None:
         """Bring *agent*'s page in line with its notes; a page that would not change is not touched."""

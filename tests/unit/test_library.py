@@ -200,6 +200,50 @@ def test_what_changes_while_the_index_fills_is_not_lost(
     until(lambda: names(library.fresh("ada", ("notes",))) == ["late", "one"])
 
 
+def test_what_was_compared_is_believed_while_it_is_compared_again_because_watching_began(
+    library: Library, vault: Path, maker: Maker, store: Store
+) -> None:
+    library.whole("ada", ("notes",), patience_seconds=20)
+    write(vault, "memory/two.md")  # before watching begins
+    maker.name = "two.md"
+    store.bell.start()
+    try:
+        assert maker.reached.wait(20) and store.bell.watching
+        assert names(library.whole("ada", ("notes",))) == ["one"]
+        assert library.progress("ada", ("notes",)) is None and not library.is_filling
+        store.bell.ring("")  # now something is known to have changed
+        with pytest.raises(Unavailable, match="being filled"):
+            library.whole("ada", ("notes",))
+        maker.gate.set()
+        assert names(library.whole("ada", ("notes",), patience_seconds=20)) == ["one", "two"]
+    finally:
+        store.bell.stop()
+
+
+def test_a_comparison_in_whose_middle_watching_began_is_repeated_and_believed_meanwhile(
+    library: Library, vault: Path, maker: Maker, store: Store
+) -> None:
+    maker.name = "one.md"
+    library.fresh("ada", ("notes",), patience_seconds=0.0)
+    assert maker.reached.wait(20)
+    write(vault, "memory/two.md")  # after the listing, and before watching begins
+    rung = threading.Event()
+    stop = store.bell.listen("", lambda paths: rung.set())
+    store.bell.start()
+    try:
+        assert rung.wait(20) and library.is_filling
+        maker.name, maker.reached = "two.md", threading.Event()
+        maker.gate.set()
+        maker.gate = threading.Event()
+        assert maker.reached.wait(20)
+        assert names(library.whole("ada", ("notes",))) == ["one"]
+        maker.gate.set()
+        until(lambda: names(library.fresh("ada", ("notes",))) == ["one", "two"])
+    finally:
+        stop()
+        store.bell.stop()
+
+
 def test_a_document_put_while_the_index_fills_stays_as_it_was_put(
     library: Library, vault: Path, maker: Maker, store: Store
 ) -> None:

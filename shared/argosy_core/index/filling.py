@@ -55,14 +55,20 @@ class _Seen:
 
 @dataclass(slots=True)
 class Fill:
-    """One comparison: waiting, running or over."""
+    """One comparison: waiting, running or over.
+
+    A routine one repeats what was compared a moment ago, and nothing is known to have changed. What was listed for an
+    outdated one may be older than a change; one that is followed has a routine one after it.
+    """
 
     agent: str
     shelf: Shelf
     progress: Progress = Progress(0, 0)
     error: Exception | None = None
     has_listed: bool = False
+    is_routine: bool = False
     is_outdated: bool = False
+    is_followed: bool = False
     finished: threading.Event = field(default_factory=threading.Event)
 
 
@@ -97,11 +103,13 @@ class Fills:
                 raise fill.error
 
     def progress(self, agent: str, scopes: Iterable[str]) -> Progress | None:
-        """The sum of what is under way for *scopes*; None when nothing is."""
+        """The sum of what is under way for *scopes* and not routine; None when nothing is."""
         wanted = set(scopes)
         with self._guard:
             under_way = [
-                fill.progress for fill in self._due.values() if fill.agent == agent and fill.shelf.scope in wanted
+                fill.progress
+                for fill in self._due.values()
+                if fill.agent == agent and fill.shelf.scope in wanted and not fill.is_routine
             ]
         if not under_way:
             return None
@@ -109,8 +117,9 @@ class Fills:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any comparison is under way."""
-        return bool(self._due)
+        """Whether any comparison is under way that is not routine."""
+        with self._guard:
+            return not all(fill.is_routine for fill in self._due.values())
 
     def seconds_ago(self, agent: str, shelf: Shelf) -> float | None:
         """How long ago *shelf* was last compared."""
@@ -123,10 +132,22 @@ class Fills:
             again, self._seen = list(self._seen), {}
             for fill in self._due.values():
                 fill.is_outdated |= fill.has_listed  # what is listed later has what changed before
+                fill.is_routine = False
+        self._again(again)
+
+    def repeat(self) -> None:
+        """As `distrust`, where nothing is known to have changed: meanwhile what was compared is still believed."""
+        with self._guard:
+            again = list(self._seen)
+            for fill in self._due.values():
+                fill.is_followed |= fill.has_listed
+        self._again(again, is_routine=True)
+
+    def _again(self, compared: Iterable[tuple[str, Shelf]], *, is_routine: bool = False) -> None:
         self._distrusted.set()
-        for agent, shelf in again:
+        for agent, shelf in compared:
             with suppress(Unavailable):
-                self._begin(agent, shelf)
+                self._begin(agent, shelf, is_routine=is_routine)
 
     def close(self, wait_seconds: float) -> None:
         """End: a comparison under way stops at its next batch, and is taken up by the next start."""
@@ -146,13 +167,13 @@ class Fills:
     def _is_recent(self, seen: _Seen) -> bool:
         return self._clock.monotonic() - seen.at < RECHECK_SECONDS
 
-    def _begin(self, agent: str, shelf: Shelf) -> Fill:
+    def _begin(self, agent: str, shelf: Shelf, *, is_routine: bool = False) -> Fill:
         with self._guard:
             if self._closed:
                 raise Unavailable("the search index is closed")
             fill = self._due.get((agent, shelf))
             if fill is None:
-                fill = self._due[agent, shelf] = Fill(agent, shelf)
+                fill = self._due[agent, shelf] = Fill(agent, shelf, is_routine=is_routine)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="argosy-fill", daemon=True)
                 self._thread.start()
@@ -167,6 +188,8 @@ class Fills:
             finally:
                 with self._guard:
                     del self._due[fill.agent, fill.shelf]
+                    if fill.is_followed and not self._closed:
+                        self._due[fill.agent, fill.shelf] = Fill(fill.agent, fill.shelf, is_routine=True)
                 self._over()
                 fill.finished.set()
 

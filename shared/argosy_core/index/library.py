@@ -18,7 +18,7 @@ from argosy_core.index.filling import Fills, Progress, Shelf
 from argosy_core.index.opening import open_index
 from argosy_core.storage.base import Store
 
-__all__ = ["Library", "MakeDocument", "Progress", "Shelf"]
+__all__ = ["Library", "MakeDocument", "Progress", "Shelf", "StillFilling"]
 OWN_KEPT = 10_000
 CLOSE_SECONDS = 5.0
 TIDY_EVERY = 500  # documents written one by one
@@ -30,6 +30,10 @@ REPEAT_PATIENCE_SECONDS = 0.3
 
 MakeDocument = Callable[[str, str, bytes, tuple[int, int]], IndexedDocument | None]
 """(agent, vault-relative path, bytes, stamp) → what the index holds of the file; None for nothing."""
+
+
+class StillFilling(Unavailable):
+    """Raised to who needs the whole index while it holds a part."""
 
 
 class Library:
@@ -52,6 +56,7 @@ class Library:
         self._untidy: dict[str, int] = {}
         self._taking = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
+        self._was_watching = store.bell.watching
         self.index: Index = open_index(store, clock)
         self._fills = Fills(self.index, store, clock, self._load, self._tell)
         self._stop_listening = store.bell.listen("", self._heard)
@@ -151,20 +156,20 @@ class Library:
         return PATIENCE_SECONDS if is_first else REPEAT_PATIENCE_SECONDS
 
     def whole(self, agent: str, scopes: Iterable[str], patience_seconds: float = 0.0) -> Index:
-        """As `fresh`, for who would be misled by a part. Raises Unavailable while the index is being filled."""
+        """As `fresh`, for who would be misled by a part. Raises StillFilling while the index is being filled."""
         wanted = tuple(scopes)
         index = self.fresh(agent, wanted, patience_seconds)
         if self.progress(agent, wanted) is not None:
-            raise Unavailable("the search index is being filled", hint="try again in a moment")
+            raise StillFilling("the search index is being filled", hint="try again in a moment")
         return index
 
     def progress(self, agent: str, scopes: Iterable[str]) -> Progress | None:
-        """How far comparing the index with the disk is; None when nothing is under way."""
+        """How far comparing the index with the disk is; None when nothing is under way but a mere repeat."""
         return self._fills.progress(agent, scopes)
 
     @property
     def is_filling(self) -> bool:
-        """Whether any comparison is under way."""
+        """Whether any comparison is under way that is not a mere repeat."""
         return self._fills.is_busy
 
     @property
@@ -188,7 +193,9 @@ class Library:
             return len(self._waiting) + len(self._dirty)
 
     def _heard(self, paths: frozenset[str]) -> None:
-        if any(not path or self._has_shelves(path) for path in paths):
+        if "" in paths and self._watching_began():
+            self._fills.repeat()
+        elif any(self._has_shelves(path) for path in paths):
             self._fills.distrust()
         with self._guard:
             named = {path for path in paths if path and self._shelf_of(path.partition("/")[2])}
@@ -196,8 +203,13 @@ class Library:
         if named:
             self._call_worker()
 
+    def _watching_began(self) -> bool:
+        """Whether it has since the last call. Then the bell rings for anything, and most often nothing changed."""
+        was_watching, self._was_watching = self._was_watching, self._bell.watching
+        return self._was_watching and not was_watching
+
     def _has_shelves(self, path: str) -> bool:
-        """Whether *path* is an agent's folder or a shelf's: then anything in it may have changed."""
+        """Whether *path* is the vault, an agent's folder or a shelf's: then anything in it may have changed."""
         inside = path.partition("/")[2]
         return not inside or any(inside == shelf.folder for shelf in self._shelves.values())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from argosy_core.storage.files.watching import Watcher, watcher_of
 from argosy_core.storage.listening_bell import ListeningBell
 
-START_AFTER_SECONDS = 0.3
+START_AFTER_SECONDS = 0.1
 
 
 class FileBell(ListeningBell):
