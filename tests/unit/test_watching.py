@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable, Generator
@@ -280,6 +281,15 @@ def test_no_descriptor_outlives_its_watcher(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(FileNotFoundError):
         ToldWatcher(tmp_path / "nowhere")
     assert not held
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "too many")
+
+    for owner, name in ((os, "eventfd"), (inotify.Inotify, "__init__")):
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="too many"):
+            patched.setattr(owner, name, refuse)
+            ToldWatcher(tmp_path)
+        assert not held
 
 
 def test_what_a_system_tells_nothing_of_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,12 @@ class ToldWatcher:
         self._root = str(root)
         self._folders: dict[int, str] = {}  # vault-relative paths, "" for the vault, by the number of their watch
         self._guard = threading.Lock()
-        self._told = inotify.Inotify()
         self._ended = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self._told = inotify.Inotify()
+        except BaseException:
+            os.close(self._ended)
+            raise
         self._end, self._any = select.poll(), select.poll()
         for poll in (self._end, self._any):
             poll.register(self._ended, select.POLLIN)
