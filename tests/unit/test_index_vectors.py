@@ -205,7 +205,7 @@ def test_a_list_of_half_weight_moves_less() -> None:
 
 def test_a_first_by_words_that_stands_clear_of_the_second_stays_first() -> None:
     def fused(first_score: float) -> list[str]:
-        words = [replace(hit("a", keyword=1, stage=0), score=first_score), hit("b", keyword=2, stage=0)]
+        words = [hit("a", keyword=1, stage=0)._replace(score=first_score), hit("b", keyword=2, stage=0)]
         return [each.name for each in fuse(words, [hit("b", semantic=1), hit("c", semantic=2)], limit=3)]
 
     assert fused(1.25)[0] == "a" and fused(1.15)[0] == "b"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from argosy_core.index.matching import Match, Sought, fold, matches, sought
 from argosy_core.index.query import Term
@@ -17,8 +17,7 @@ BODY_CHARS = 200_000
 WHY_WORDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The matches of *needles* in a document's *text*: its `FIELDS`, joined; each begins where *starts* says."""
 
     text: str

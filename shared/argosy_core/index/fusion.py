@@ -12,7 +12,6 @@ MRR 0.74 for 0.72 (words alone: 0.82, 0.73).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from argosy_core.index.documents import Hit, Ranking
 
@@ -33,7 +32,7 @@ def fuse(keyword: Sequence[Hit], semantic: Sequence[Hit], limit: int, weight: fl
     best = sorted(fused, key=lambda hit: (-hit.score, hit.path))
     if _is_clear(keyword):
         [first] = [hit for hit in best if hit.path == keyword[0].path]
-        best = [replace(first, score=best[0].score), *(hit for hit in best if hit is not first)]
+        best = [first._replace(score=best[0].score), *(hit for hit in best if hit is not first)]
     return tuple(best[:limit])
 
 
@@ -45,9 +44,9 @@ def _is_clear(keyword: Sequence[Hit]) -> bool:
 def _fused(hit: Hit, near: Hit | None, weight: float) -> Hit:
     ranking = hit.ranking
     if near is not None:
-        ranking = replace(ranking, semantic=near.ranking.semantic, similarity=near.ranking.similarity)
+        ranking = ranking._replace(semantic=near.ranking.semantic, similarity=near.ranking.similarity)
     best = (EVERY_WORD_WEIGHT + weight) / (RANK_CONSTANT + 1)
-    return replace(hit, score=min(1.0, _score(ranking, weight) / best), ranking=ranking)
+    return hit._replace(score=min(1.0, _score(ranking, weight) / best), ranking=ranking)
 
 
 def _score(ranking: Ranking, weight: float) -> float:

@@ -16,7 +16,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from argosy_core.index.documents import Hit, Ranking, SearchResult
 from argosy_core.index.evidence import Evidence, evidence, needles_of
@@ -62,8 +62,7 @@ class _Range:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A row that matched; *agent* is the number of the full-text table that may hold its text."""
 
     row: Any
@@ -72,8 +71,7 @@ class Candidate:
     agent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(NamedTuple):
     """A candidate whose text was looked through; *exactness* and with it *score* come from what stands there."""
 
     candidate: Candidate

@@ -12,7 +12,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import nsmallest
 from operator import mul
 from typing import Any, NamedTuple
@@ -272,7 +272,7 @@ def _with_snippet(connection: sqlite3.Connection, hit: Hit, needles: Sequence[So
     body = row["body"]
     if body is None:
         body = connection.execute(statement("text", row["agent"]), {"id": row["id"]}).fetchone()["body"]
-    return replace(hit, snippet=evidence((hit.title, hit.description, " ".join(hit.tags), body), needles).snippet())
+    return hit._replace(snippet=evidence((hit.title, hit.description, " ".join(hit.tags), body), needles).snippet())
 
 
 # Vectors as bytes

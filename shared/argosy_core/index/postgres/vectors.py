@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
 
@@ -113,7 +112,7 @@ class PostgresVectors:
             for row in self._tables.rows("bodies", paths=paths)
         }
         return tuple(
-            replace(hit, snippet=evidence(texts[hit.path], needles).snippet()) if hit.path in texts else hit
+            hit._replace(snippet=evidence(texts[hit.path], needles).snippet()) if hit.path in texts else hit
             for hit in hits
         )
 
