@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
 import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -19,8 +19,6 @@ CONNECT_SECONDS = 5.0
 CHUNK = 1 << 16
 MAX_HELLO_BYTES = 1 << 16
 ANY_VERSION = ("status", "stop")
-# The default one takes no file for an input, which a shell may well give.
-_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class NotRelayed(Exception):
@@ -57,24 +55,21 @@ def _read_line(door: socket.socket) -> bytes:
 
 
 def pump(door: socket.socket, stdin: int = 0, stdout: int = 1) -> None:
-    """Pass bytes both ways until the running process closes or nobody reads; the end of stdin is passed on."""
-    with suppress(BrokenPipeError, ConnectionResetError), _Selector() as selector, door:
-        selector.register(stdin, selectors.EVENT_READ)
-        selector.register(door, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                if key.fileobj is door:
-                    data = door.recv(CHUNK)
-                    if not data:
-                        return
-                    _write_all(stdout, data)
-                else:
-                    data = os.read(stdin, CHUNK)
-                    if data:
-                        door.sendall(data)
-                    else:
-                        selector.unregister(stdin)
-                        door.shutdown(socket.SHUT_WR)
+    """Pass bytes both ways until the running process closes or nobody reads; the end of stdin is passed on.
+
+    Each way in a thread of its own: a client that sends much before it reads anything would stop both else.
+    """
+    with suppress(BrokenPipeError, ConnectionResetError), door:
+        threading.Thread(target=_send_on, args=(stdin, door), name="argosy-relay", daemon=True).start()
+        while data := door.recv(CHUNK):
+            _write_all(stdout, data)
+
+
+def _send_on(stdin: int, door: socket.socket) -> None:
+    with suppress(OSError):  # the other way has ended, and has closed the door
+        while data := os.read(stdin, CHUNK):
+            door.sendall(data)
+        door.shutdown(socket.SHUT_WR)
 
 
 def _write_all(fd: int, data: bytes) -> None:
