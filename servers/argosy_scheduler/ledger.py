@@ -96,8 +96,9 @@ class Ledger:
             if kind == "schedule.seen":
                 self.accounts[name] = read_account({"timing": event["timing"], "since": event["from"]})
             elif account is not None and kind == "schedule.fired" and not event.get("manual"):
-                last = max(account.last or "", str(event["due"]))
-                self.accounts[name] = read_account({**asdict(account), "last": last})
+                due = str(event["due"])
+                parse_time(due)
+                self.accounts[name] = replace(account, last=max(account.last or "", due))
             elif account is not None and kind == "schedule.paused" and event["from"] == account.since:
                 self.accounts[name] = replace(account, open=False)
         except (ValueError, KeyError):
