@@ -58,7 +58,7 @@ class Fill:
     """One comparison: waiting, running or over.
 
     A routine one repeats what was compared a moment ago, and nothing is known to have changed. What was listed for an
-    outdated one may be older than a change; one that is followed has a routine one after it.
+    outdated one may be older than a change; one that is followed is repeated at once.
     """
 
     agent: str
@@ -189,7 +189,8 @@ class Fills:
                 with self._guard:
                     del self._due[fill.agent, fill.shelf]
                     if fill.is_followed and not self._closed:
-                        self._due[fill.agent, fill.shelf] = Fill(fill.agent, fill.shelf, is_routine=True)
+                        following = Fill(fill.agent, fill.shelf, is_routine=not fill.is_outdated)
+                        self._due[fill.agent, fill.shelf] = following
                 self._over()
                 fill.finished.set()
 
