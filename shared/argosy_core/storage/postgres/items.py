@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from argosy_core.clock import Clock
-from argosy_core.errors import InvalidArgument, NotFound
+from argosy_core.errors import Conflict, InvalidArgument, NotFound
 from argosy_core.ids import Ids
 from argosy_core.names import is_sound
 from argosy_core.storage import item_rules as rules
+from argosy_core.storage.gathering import Pending
 from argosy_core.storage.item import ITEM_STATES, Hold, Item, ItemState, Lease, NewItem
 from argosy_core.storage.item_calls import told_once
 from argosy_core.storage.item_checks import (
@@ -189,8 +190,12 @@ class PostgresItems:
         return await self._database.run(FILE, lambda session, _: self._at(session, id, step, settled=settled))
 
     async def _at(self, session: Session, id: str, step: Step[T], *, settled: bool) -> T:
-        """What *step* makes of item *id* under its queue's lock. Raises NotFound, Corrupted."""
+        """What *step* makes of item *id* under its queue's lock. Raises NotFound, Corrupted.
+
+        A step that refuses (Conflict) has changed nothing, but what time did is put right.
+        """
         for place in await session.rows("places", id=id):
+            outcome = Pending[T]()
             async with session.transaction():
                 rows = QueueRows(session, place["queue"], self._clock.now())
                 await rows.lock()
@@ -198,9 +203,12 @@ class PostgresItems:
                 row = await rows.row(id)
                 if row is None:
                     continue
-                found = await step(rows, row, item_of(row))
+                try:
+                    outcome.finish(await step(rows, row, item_of(row)))
+                except Conflict as error:
+                    outcome.fail(error)
             self._settled += ended
-            return found
+            return outcome.result()
         raise NotFound(f"there is no item {id!r}", hint="queue_inspect shows the items")
 
     # Looking

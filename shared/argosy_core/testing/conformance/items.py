@@ -231,6 +231,21 @@ async def check_an_ended_lease_gives_the_item_back(open_items: Open) -> None:
         same(list(items.settled()), [], "and not again")
 
 
+async def check_a_refused_call_puts_right_what_time_did(open_items: Open) -> None:
+    """A call that is refused because a lease ended has noticed that: it is told, and the old token wins nothing."""
+    clock = FakeClock()
+    async with open_items(clock) as items:
+        await items.enqueue(new(max_attempts=2))
+        item, token = await claim_one(items)
+        clock.advance(30)
+        with refused(Conflict, what="to lift what is ready by itself"):
+            await items.retry(item.id)
+        same([i.state for i in items.settled()], ["ready"], "what was put right is told")
+        with refused(Conflict, what="the token of a lease whose end was noticed"):
+            await items.complete(item.id, token, {})
+        same((await items.get(item.id)).state, "ready", "it waits for the next")
+
+
 async def check_a_failure_is_tried_again_later(open_items: Open) -> None:
     """A failed attempt waits, longer each time and never above an hour, or as long as was said; then it runs again."""
     clock = FakeClock()
@@ -297,6 +312,7 @@ CHECKS: tuple[Check, ...] = (
     check_a_late_worker_with_the_newest_token_completes,
     check_renewing_keeps_it,
     check_an_ended_lease_gives_the_item_back,
+    check_a_refused_call_puts_right_what_time_did,
     check_a_failure_is_tried_again_later,
     check_the_last_failure_is_the_end,
     check_releasing_counts_nothing,
