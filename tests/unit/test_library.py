@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from argosy_core.index.face import Index
 from argosy_core.index.library import Library, Shelf
 from argosy_core.serving.config import open_store
 from argosy_core.storage.base import FileInfo, Store
+from argosy_core.storage.listening_bell import ListeningBell
 
 SHELVES = (Shelf("notes", "memory"), Shelf("raw", "raw", suffix="", deep=True))
 
@@ -69,6 +71,17 @@ def library(store: Store, maker: Maker) -> Iterator[Library]:
     yield made
     maker.gate.set()
     made.close()
+
+
+@contextmanager
+def watched(store: Store) -> Generator[None]:
+    """Its folder is watched, from a moment after the beginning on."""
+    assert isinstance(store.bell, ListeningBell)
+    store.bell.start()
+    try:
+        yield
+    finally:
+        store.bell.stop()
 
 
 def names(index: Index, text: str = "alpha", scope: str = "notes") -> list[str]:
@@ -206,8 +219,7 @@ def test_what_was_compared_is_believed_while_it_is_compared_again_because_watchi
     library.whole("ada", ("notes",), patience_seconds=20)
     write(vault, "memory/two.md")  # before watching begins
     maker.name = "two.md"
-    store.bell.start()
-    try:
+    with watched(store):
         assert maker.reached.wait(20) and store.bell.watching
         assert names(library.whole("ada", ("notes",))) == ["one"]
         assert library.progress("ada", ("notes",)) is None and not library.is_filling
@@ -216,8 +228,6 @@ def test_what_was_compared_is_believed_while_it_is_compared_again_because_watchi
             library.whole("ada", ("notes",))
         maker.gate.set()
         assert names(library.whole("ada", ("notes",), patience_seconds=20)) == ["one", "two"]
-    finally:
-        store.bell.stop()
 
 
 def test_a_comparison_in_whose_middle_watching_began_is_repeated_and_believed_meanwhile(
@@ -228,20 +238,16 @@ def test_a_comparison_in_whose_middle_watching_began_is_repeated_and_believed_me
     assert maker.reached.wait(20)
     write(vault, "memory/two.md")  # after the listing, and before watching begins
     rung = threading.Event()
-    stop = store.bell.listen("", lambda paths: rung.set())
-    store.bell.start()
-    try:
+    store.bell.listen("", lambda paths: rung.set())
+    with watched(store):
         assert rung.wait(20) and library.is_filling
         maker.name, maker.reached = "two.md", threading.Event()
-        maker.gate.set()
-        maker.gate = threading.Event()
+        first, maker.gate = maker.gate, threading.Event()
+        first.set()
         assert maker.reached.wait(20)
         assert names(library.whole("ada", ("notes",))) == ["one"]
         maker.gate.set()
         until(lambda: names(library.fresh("ada", ("notes",))) == ["one", "two"])
-    finally:
-        stop()
-        store.bell.stop()
 
 
 def test_a_document_put_while_the_index_fills_stays_as_it_was_put(
