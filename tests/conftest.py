@@ -22,7 +22,7 @@ settings.register_profile("thorough", max_examples=1000, deadline=None, suppress
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "brief"))
 
 make_once()
-gc.set_threshold(5_000, 10, 20)
+gc.set_threshold(5_000, 10, 20)  # most of what a test makes stays until its end
 
 # A shell starts what it puts in the background with SIGINT ignored, and children would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -100,7 +100,7 @@ def test_an_index_agrees_with_the_files_it_was_made_of_in_any_order_and_with_no_
     assert not agrees(index, "ada", "notes", files.items())
 
 
-def test_no_two_files_exchange_their_times_or_names_unnoticed() -> None:
+def test_no_two_files_exchange_their_times_or_sizes_unnoticed() -> None:
     paths = [f"ada/notes/note {number}.md" for number in range(200)]
     for one, other in itertools.pairwise(paths):
         assert summed([(one, (1, 5)), (other, (2, 5))]) != summed([(one, (2, 5)), (other, (1, 5))])

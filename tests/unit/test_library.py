@@ -334,3 +334,19 @@ def test_an_index_that_was_deleted_is_filled_again(library: Library, store: Stor
     for path in store.state_path("index.sqlite").parent.glob("index.sqlite*"):
         path.unlink()
     assert names(library.fresh("ada", ("notes",))) == ["one"]
+
+
+def test_an_index_that_went_away_before_watching_began_is_filled_for_all_to_see(
+    library: Library, store: Store, maker: Maker
+) -> None:
+    library.whole("ada", ("notes",), patience_seconds=20)
+    for path in store.state_path("index.sqlite").parent.glob("index.sqlite*"):
+        path.unlink()
+    maker.name = "one.md"
+    with watched(store):
+        assert maker.reached.wait(20)
+        assert library.progress("ada", ("notes",)) is not None
+        with pytest.raises(Unavailable, match="being filled"):
+            library.whole("ada", ("notes",))
+        maker.gate.set()
+        assert names(library.whole("ada", ("notes",), patience_seconds=20)) == ["one"]

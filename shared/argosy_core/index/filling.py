@@ -221,6 +221,8 @@ class Fills:
                 raise Unavailable("the search index is closed")
 
         is_filled = not self._index.needs_rebuild(agent, shelf.scope)
+        if not is_filled:
+            fill.is_routine = False  # what was compared went away with its index, and is not to be believed
         if not (is_filled and agrees(self._index, agent, shelf.scope, listing())):
             reconcile(self._index, agent, shelf.scope, listing(), lambda path: self._load(agent, path), progress=tell)
         generation = self._index.generation
